@@ -1,0 +1,338 @@
+"""Files of records: read as far as they go, again and again, and written.
+
+A reader goes on where it stopped, so that following a file that grows is reading it again. It reads
+past damage, and keeps account of what it passed over (`FileReport`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import warnings
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import BinaryIO, Literal, TypeAlias, get_args
+
+from tbio.errors import TbioWarning, WriterClosedError
+from tbio.record import (
+    FOOTER_BYTES,
+    HEADER_BYTES,
+    Damage,
+    Record,
+    RecordDecoder,
+    encode_record,
+    is_record_header,
+)
+from tbio.storage import ByteStream, File, FileState
+
+#: What to do about damaged bytes: warn once a file, raise a `DamageError`, or only count them.
+OnDamage: TypeAlias = Literal["warn", "raise", "ignore"]
+
+_CHUNK_BYTES = 1 << 20
+
+
+def check_on_damage(on_damage: str) -> None:
+    """Raise ValueError for anything but the values of `OnDamage`."""
+    if on_damage not in get_args(OnDamage):
+        raise ValueError(f"on_damage: want one of {get_args(OnDamage)}, got {on_damage!r}")
+
+
+@dataclass
+class FileReport:
+    """What was read of one event file, and what could not be.
+
+    Attributes:
+        path: its path or URL.
+        size: bytes read of it, after decompression.
+        compression: "gzip" or "zlib" where the whole file is compressed, else "".
+        records: sound records.
+        events: those of them that are events.
+        damages: the stretches that gave no event, in order; offsets after decompression.
+        tail: the last stretch when nothing sound follows it. One that is "truncated" is no damage:
+            the file is being written, or its writer died. It is read again when the file changes.
+        error: why the file could not be read at all (the text of an ``OSError``), else "".
+    """
+
+    path: str
+    size: int = 0
+    compression: str = ""
+    records: int = 0
+    events: int = 0
+    settled: list[Damage] = field(default_factory=list, repr=False)
+    tail: Damage | None = None
+    error: str = ""
+
+    @property
+    def damages(self) -> list[Damage]:
+        """Every damaged stretch; a record that is still being written is none."""
+        if self.tail is None or self.tail.kind == "truncated":
+            return list(self.settled)
+        return [*self.settled, self.tail]
+
+    @property
+    def lost_bytes(self) -> int:
+        """The bytes of all damaged stretches."""
+        return sum(damage.length for damage in self.damages)
+
+
+class RecordFileReader:
+    """Reads the records of one file, as often as there are more of them.
+
+    Args:
+        file: where it is.
+        on_damage: see `OnDamage`.
+
+    Attributes:
+        report: a `FileReport`, kept up to date.
+    """
+
+    def __init__(self, file: File, on_damage: OnDamage = "warn") -> None:
+        check_on_damage(on_damage)
+        self.file = file
+        self.on_damage: OnDamage = on_damage
+        self.report = FileReport(file.name)
+        self._resume = 0  # the offset of the first byte that may still become something
+        self._state: FileState | None = None
+
+    def replaced(self) -> bool:
+        """Whether another file, or a shorter one, now stands where this one was read.
+
+        `rewind` makes the reader begin again.
+        """
+        if self._state is None or self._state.size is None:
+            return False
+        now = self.file.state()
+        return now.identity != self._state.identity or (now.size or 0) < self._state.size
+
+    def rewind(self) -> None:
+        """Forget what was read."""
+        self.report = FileReport(self.file.name)
+        self._resume = 0
+        self._state = None
+
+    def records(self) -> Iterator[Record]:
+        """The sound records from where the last call stopped to the present end of the file.
+
+        Raises:
+            DamageError: with ``on_damage="raise"``, at the first damaged stretch.
+            OSError: as the operating system has it.
+        """
+        state = self.file.state()
+        if self._state is not None and (state == self._state or state.size is None):
+            return  # what could not be read then cannot be read now
+        report = self.report
+        known = len(report.settled)
+        report.tail = None
+        held: Damage | None = None  # the last damage: does anything sound follow it?
+        with contextlib.closing(self.file.open()) as raw:
+            stream = _Stream(raw, state.size, self._resume)
+            report.compression = stream.compression
+            decoder = RecordDecoder(self._resume, stream.end)
+            for item in _items(decoder, stream):
+                if held is not None:
+                    self._settle(held)
+                    held = None
+                if isinstance(item, Damage):
+                    held = item
+                    continue
+                report.records += 1
+                self._resume = item.offset + HEADER_BYTES + len(item.payload) + FOOTER_BYTES
+                yield item
+        report.size = end = stream.position
+        if stream.cut is not None:
+            begin = held.offset if held is not None else end
+            held = Damage(begin, end - begin, stream.cut)
+        if held is not None and held.offset + held.length < end:
+            self._settle(held)
+            held = None
+        report.tail = held
+        self._state = state
+        if held is not None and held.kind != "truncated" and self.on_damage == "raise":
+            raise held.error(self.file.name)
+        self._warn(known)
+
+    def _settle(self, damage: Damage) -> None:
+        self.report.settled.append(damage)
+        self._resume = max(self._resume, damage.offset + damage.length)
+        if self.on_damage == "raise":
+            raise damage.error(self.file.name)
+
+    def _warn(self, known: int) -> None:
+        damages = self.report.damages
+        if self.on_damage == "warn" and len(damages) > known:
+            first, lost = damages[known], sum(damage.length for damage in damages[known:])
+            warnings.warn(
+                f"{self.file.name}: {len(damages) - known} damaged places, {lost} bytes lost; "
+                f"the first at byte {first.offset}: {first}",
+                TbioWarning,
+                stacklevel=3,
+            )
+
+
+def _items(decoder: RecordDecoder, stream: _Stream) -> Iterator[Record | Damage]:
+    for chunk in stream:
+        yield from decoder.feed(chunk)
+    yield from decoder.finish()
+
+
+class _Stream:
+    """The bytes of an event file from ``start`` on, decompressed if the whole file is compressed.
+
+    TFRecord's GZIP and ZLIB options compress the stream of records as a whole, as gzip(1) does; no
+    name tells, so the first bytes must. ``start`` and all positions count decompressed bytes.
+
+    Attributes:
+        compression: "gzip", "zlib" or "".
+        end: where the stream ends, where that is known beforehand.
+        position: how far it was read.
+        cut: why a compressed stream ended before its end.
+    """
+
+    def __init__(self, raw: ByteStream, size: int | None, start: int) -> None:
+        head = _read_fully(raw, HEADER_BYTES if size is None else min(HEADER_BYTES, size))
+        self.compression = _compression(head)
+        self.position = start
+        self.cut: Literal["truncated", "compression"] | None = None
+        if self.compression:
+            self.end = None
+            self._chunks = _drop(self._decompress(_chunks(raw, head, size)), start)
+        elif start and size is not None:
+            self.end = size
+            raw.seek(start)
+            self._chunks = _chunks(raw, b"", size - start)
+        else:
+            self.end = size
+            self._chunks = _chunks(raw, head, size)
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._chunks:
+            self.position += len(chunk)
+            yield chunk
+
+    def _decompress(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        inflate = zlib.decompressobj(wbits=47)  # gzip or zlib, as its header says
+        for chunk in chunks:
+            data = chunk
+            while True:
+                try:
+                    out = inflate.decompress(data, _CHUNK_BYTES)
+                except zlib.error:
+                    self.cut = "compression"
+                    return
+                if out:
+                    yield out
+                data = inflate.unconsumed_tail
+                if inflate.eof:
+                    data = inflate.unused_data.lstrip(b"\0")  # gzip(1) lets zeros pad a file
+                    if not data:
+                        break
+                    inflate = zlib.decompressobj(wbits=47)  # one more gzip member
+                elif not data and len(out) < _CHUNK_BYTES:
+                    break
+        if not inflate.eof:
+            self.cut = "truncated"
+
+
+def _read_fully(raw: ByteStream, size: int) -> bytes:
+    """``size`` bytes, fewer only at the end."""
+    data = b""
+    while len(data) < size and (piece := raw.read(size - len(data))):
+        data += piece
+    return data
+
+
+def _chunks(raw: ByteStream, head: bytes, size: int | None) -> Iterator[bytes]:
+    """``head`` and what follows it, ``size`` bytes at most: not what came since size was taken."""
+    if head:
+        yield head
+    left = None if size is None else size - len(head)
+    while left is None or left > 0:
+        piece = raw.read(_CHUNK_BYTES if left is None else min(_CHUNK_BYTES, left))
+        if not piece:
+            return
+        if left is not None:
+            left -= len(piece)
+        yield piece
+
+
+def _drop(chunks: Iterator[bytes], count: int) -> Iterator[bytes]:
+    """The chunks without their first ``count`` bytes."""
+    for chunk in chunks:
+        if count < len(chunk):
+            yield chunk[count:] if count else chunk
+        count = max(count - len(chunk), 0)
+
+
+def _compression(head: bytes) -> str:
+    """ "gzip", "zlib", or "" for a plain file, from its first bytes."""
+    if is_record_header(head):
+        return ""
+    if head[:2] == b"\x1f\x8b":
+        return "gzip"
+    # RFC 1950: deflate with a window of 32 KiB, and a check that 31 divides the two bytes
+    if head[:1] == b"\x78" and int.from_bytes(head[:2], "big") % 31 == 0:
+        return "zlib"
+    return ""
+
+
+class RecordWriter:
+    """Writes payloads as records, to a new file or to a binary file object.
+
+    Args:
+        file: a path, where no file may be yet, or a binary file object, which stays the caller's.
+
+    Raises:
+        FileExistsError: there is a file of that name; nothing is ever overwritten.
+
+    >>> import io
+    >>> from tbio.logdir import read_records
+    >>> file = io.BytesIO()
+    >>> with RecordWriter(file) as writer:
+    ...     writer.write(b"abc")
+    >>> _ = file.seek(0)
+    >>> list(read_records(file))
+    [b'abc']
+    """
+
+    def __init__(self, file: str | os.PathLike[str] | BinaryIO) -> None:
+        self._owned = isinstance(file, (str, os.PathLike))
+        self._file: BinaryIO | None
+        if isinstance(file, (str, os.PathLike)):
+            self._file = open(file, "xb")  # noqa: SIM115 (closed by close)
+        else:
+            self._file = file
+
+    def _opened(self) -> BinaryIO:
+        if self._file is None:
+            raise WriterClosedError("the record writer is closed")
+        return self._file
+
+    def write(self, payload: bytes | bytearray | memoryview) -> None:
+        """Write one record.
+
+        Raises:
+            TypeError: no bytes.
+            WriterClosedError: after `close`.
+        """
+        if not isinstance(payload, (bytes, bytearray, memoryview)):
+            raise TypeError(f"want bytes for a record, got {type(payload).__name__}")
+        self._opened().write(encode_record(bytes(payload)))
+
+    def flush(self) -> None:
+        """Hand what was written to the operating system."""
+        self._opened().flush()
+
+    def close(self) -> None:
+        """Flush, and close a file that was opened here. Closing twice is fine."""
+        file, self._file = self._file, None
+        if file is not None:
+            file.flush()
+            if self._owned:
+                file.close()
+
+    def __enter__(self) -> RecordWriter:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()

@@ -1,0 +1,213 @@
+"""Where the bytes of a log are kept: local disk, an fsspec file system, an open file object.
+
+The rest of tbio sees a `File`: something with a name for messages, a state that tells whether it
+has changed, and bytes. Nothing here knows what is in them.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any, BinaryIO, NamedTuple, Protocol
+
+from tbio.extras import require
+
+
+class FileState(NamedTuple):
+    """What can be told of a file without reading it.
+
+    Attributes:
+        size: in bytes; None for a stream, which ends when it ends.
+        identity: differs when another file has taken this one's place under the same name; None
+            where the storage cannot tell.
+        modified: differs when the file was written to, perhaps without growing.
+    """
+
+    size: int | None
+    identity: object = None
+    modified: object = None
+
+
+class ByteStream(Protocol):
+    """What is asked of an open file."""
+
+    def read(self, size: int, /) -> bytes | None:
+        """At most ``size`` bytes; none at the end."""
+
+    def seek(self, offset: int, /) -> int:
+        """Go to a position counted from the beginning."""
+
+    def close(self) -> None:
+        """Give it back."""
+
+
+class File(ABC):
+    """One file that can be opened again and again."""
+
+    name: str
+
+    @abstractmethod
+    def open(self) -> ByteStream:
+        """The file's bytes from their beginning; the caller closes it."""
+
+    @abstractmethod
+    def state(self) -> FileState:
+        """Its size and identity now.
+
+        Raises:
+            FileNotFoundError: it is gone.
+        """
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r})"
+
+
+class LocalFile(File):
+    """A file on disk, named by its path."""
+
+    def __init__(self, path: str) -> None:
+        self.name = path
+
+    def open(self) -> ByteStream:
+        """The file, without a buffer: whole chunks are read from it."""
+        return open(self.name, "rb", buffering=0)
+
+    def state(self) -> FileState:
+        """Its size, and device and inode as its identity."""
+        stat = os.stat(self.name)
+        return FileState(stat.st_size, (stat.st_dev, stat.st_ino), stat.st_mtime_ns)
+
+
+class RemoteFile(File):
+    """A file of an fsspec file system, named by its URL."""
+
+    def __init__(self, filesystem: Any, path: str) -> None:
+        self._filesystem = filesystem
+        self._path = path
+        self.name = filesystem.unstrip_protocol(path)
+
+    def open(self) -> ByteStream:
+        """The file, through the file system's own cache of blocks."""
+        opened: ByteStream = self._filesystem.open(self._path, "rb")
+        return opened
+
+    def state(self) -> FileState:
+        """Its size, and what the file system says of its last change.
+
+        Object stores have no identity that outlives a change.
+        """
+        self._filesystem.invalidate_cache(self._path)
+        info = self._filesystem.info(self._path)
+        changed = [info[key] for key in ("ETag", "mtime", "LastModified", "updated") if key in info]
+        return FileState(info["size"], modified=changed)
+
+
+class ObjectFile(File):
+    """A binary file object, read from where it stands; it stays open, and the caller's."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        name = getattr(file, "name", None)
+        self.name = name if isinstance(name, str) else "<file object>"
+        self._file = file
+        self._start = file.tell() if file.seekable() else None
+
+    def open(self) -> ByteStream:
+        """The object itself, back where it stood, behind a face that does not close it."""
+        if self._start is not None:
+            self._file.seek(self._start)
+        return _Borrowed(self._file, self._start or 0)
+
+    def state(self) -> FileState:
+        """Its size from where it stood, if it can seek."""
+        if self._start is None:
+            return FileState(None)
+        return FileState(self._file.seek(0, io.SEEK_END) - self._start)
+
+
+class _Borrowed:
+    """A file object that closing leaves open, its positions counted from ``start``."""
+
+    def __init__(self, file: BinaryIO, start: int) -> None:
+        self._file = file
+        self._start = start
+
+    def read(self, size: int, /) -> bytes:
+        return self._file.read(size)
+
+    def seek(self, offset: int, /) -> int:
+        return self._file.seek(self._start + offset) - self._start
+
+    def close(self) -> None:
+        """Leave the file open: it is the caller's."""
+
+
+def is_url(path: str) -> bool:
+    """Whether fsspec is to open it.
+
+    >>> is_url("s3://bucket/logs"), is_url("logs/run:1")
+    (True, False)
+    """
+    return "://" in path
+
+
+def file_at(path: str) -> File | None:
+    """The file at a path or URL; None when it is a folder.
+
+    Raises:
+        FileNotFoundError: there is nothing.
+        MissingExtraError: a URL, and fsspec is not installed.
+    """
+    if is_url(path):
+        filesystem, inner = require("fsspec").url_to_fs(path)
+        if filesystem.isfile(inner):
+            return RemoteFile(filesystem, inner)
+        if filesystem.isdir(inner):
+            return None
+        raise FileNotFoundError(f"no such file or folder: {path}")
+    # A pipe or a device can be read like a file; only a folder cannot.
+    os.stat(path)
+    return None if os.path.isdir(path) else LocalFile(path)
+
+
+def walk(folder: str) -> Iterator[tuple[str, list[File]]]:
+    """Every folder from ``folder`` down with the files directly in it, both sorted by name.
+
+    A folder is named relative to ``folder`` with ``/`` between its parts, the first one ``"."``.
+    Links to folders are followed, but never around a loop. Folders that vanish or forbid reading
+    while the walk is under way are passed over, as `os.walk` does.
+    """
+    return _walk_remote(folder) if is_url(folder) else _walk_local(folder)
+
+
+def _walk_local(folder: str) -> Iterator[tuple[str, list[File]]]:
+    # The folders on the way from the root to each one still to be walked, by identity.
+    ways: dict[str, frozenset[tuple[int, int]]] = {}
+    for path, folders, names in os.walk(folder, followlinks=True):
+        try:
+            stat = os.stat(path)
+        except OSError:
+            folders.clear()
+            continue
+        identity = (stat.st_dev, stat.st_ino)
+        way = ways.pop(path, frozenset())
+        if identity in way:
+            folders.clear()
+            continue
+        folders.sort()
+        for name in folders:
+            ways[os.path.join(path, name)] = way | {identity}
+        relative = os.path.relpath(path, folder).replace(os.sep, "/")
+        yield relative, [LocalFile(os.path.join(path, name)) for name in sorted(names)]
+
+
+def _walk_remote(folder: str) -> Iterator[tuple[str, list[File]]]:
+    filesystem, root = require("fsspec").url_to_fs(folder)
+    filesystem.invalidate_cache(root)
+    root = root.rstrip("/")
+    folders: dict[str, list[File]] = {}
+    for path in sorted(filesystem.find(root)):
+        relative, _, _ = path[len(root) + 1 :].rpartition("/")
+        folders.setdefault(relative or ".", []).append(RemoteFile(filesystem, path))
+    yield from sorted(folders.items())
