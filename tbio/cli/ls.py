@@ -1,0 +1,78 @@
+"""List the runs of a log folder, and the tags of each: kind, number of points, range of steps.
+
+A run's line says how many event files it has and how large they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from tbio.cli import source
+from tbio.cli.render import columns, count_of, printable, size_of
+from tbio.run import Run
+
+HELP = "list runs and tags"
+EXAMPLES = """\
+examples:
+  tbio ls logs/
+  tbio ls logs/ --runs 'seed*' --tags '*loss*'
+  tbio ls logs/ --json | jq '.runs[].run'
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    source.add_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="as JSON, for programs")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Carry it out; the exit code."""
+    logs = source.open_logs(arguments)
+    if arguments.tags:
+        source.check_tags(arguments, any(run.tags for run in logs.values()))
+    if arguments.json:
+        print(json.dumps({"runs": [_as_json(run) for run in logs.values()]}, indent=1))
+    else:
+        for one in logs.values():
+            _print(one)
+    return 0 if source.tell(logs) else 3
+
+
+def _as_json(run: Run) -> dict[str, object]:
+    report = run.report
+    return {
+        "run": run.name,
+        "files": [file.path for file in report.files],
+        "bytes": report.size,
+        "events": report.events,
+        "complete": report.complete,
+        "tags": [
+            {
+                "kind": info.kind,
+                "tag": info.tag,
+                "plugin": info.plugin,
+                "count": info.count,
+                "first_step": info.first_step,
+                "last_step": info.last_step,
+            }
+            for info in run.tag_infos()
+        ],
+    }
+
+
+def _print(run: Run) -> None:
+    report = run.report
+    files = count_of(len(report.files), "file")
+    state = "" if report.complete else ", damaged" if report.damages else ", with problems"
+    print(f"{printable(run.name)}  ({files}, {size_of(report.size)}{state})")
+    rows = []
+    for info in run.tag_infos():
+        steps = f"{info.first_step}"
+        if info.last_step != info.first_step:
+            steps += f"..{info.last_step}"
+        count = f"{info.count:,}"
+        rows.append((f"  {info.kind}", printable(info.tag), count, f"steps {steps}"))
+    for line in columns(rows, right=frozenset({2})):
+        print(line)
