@@ -1,0 +1,97 @@
+"""Imports run one way: the layers of ARCHITECTURE.md, held."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "tbio"
+
+#: module -> layer; a module imports from lower layers, or from its own without a circle.
+LAYERS = {
+    "errors": 0,
+    "extras": 0,
+    "masked_crc": 0,
+    "plugins": 0,
+    "proto": 0,
+    "selection": 0,
+    "record": 1,
+    "tensor": 1,
+    "arrays": 1,
+    "storage": 1,
+    "record_file": 2,
+    "event_file": 2,
+    "kinds": 2,
+    "columns": 2,
+    "series": 3,
+    "tables": 3,
+    "run": 3,
+    "logdir": 3,
+    "background": 3,
+    "writer": 3,
+    "exports": 4,
+    "cli": 6,
+}
+#: The two sides of layer 3, which never import each other.
+READING = {"series", "tables", "run", "logdir"}
+WRITING = {"background", "writer"}
+#: They gather what the others define.
+FACES = {"__init__", "__main__"}
+
+
+def module_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The modules of tbio that a file imports, wherever in the file."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name.split(".")[0] == "tbio":
+                    yield [*alias.name.split("."), "__init__"][1]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            parts = node.module.split(".")
+            if parts[0] == "tbio":
+                yield from [parts[1]] if len(parts) > 1 else (alias.name for alias in node.names)
+
+
+FILES = sorted(
+    path for path in PACKAGE.rglob("*.py") if path.parent.name != "proto" or path.stem == "__init__"
+)
+
+
+def graph() -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for path in FILES:
+        found.setdefault(module_of(path), set()).update(imports(path))
+    return found
+
+
+def test_every_module_has_a_layer() -> None:
+    assert set(graph()) - FACES == set(LAYERS)
+
+
+@pytest.mark.parametrize("module", sorted(LAYERS))
+def test_imports_go_down(module: str) -> None:
+    for imported in graph()[module] - {module, "__init__"}:
+        assert LAYERS[imported] <= LAYERS[module], f"{module} imports {imported} from above"
+    if module != "cli":
+        assert "__init__" not in graph()[module], f"{module} imports the package's face"
+
+
+def test_no_circle_within_a_layer() -> None:
+    edges = {module: graph()[module] & set(LAYERS) - {module} for module in LAYERS}
+    while edges:
+        free = {module for module, targets in edges.items() if not targets & set(edges)}
+        assert free, f"a circle among {sorted(edges)}"
+        edges = {module: targets for module, targets in edges.items() if module not in free}
+
+
+def test_reading_and_writing_do_not_meet() -> None:
+    found = graph()
+    assert not any(found[module] & WRITING for module in READING)
+    assert not any(found[module] & READING for module in WRITING)
