@@ -1,7 +1,7 @@
-"""Values of any framework as plain numbers, by protocol: no framework is imported to find out.
+"""Values of any framework as numbers and numpy arrays, by protocol.
 
-What has an ``item()`` (NumPy, torch, JAX, CuPy, ml_dtypes), a ``numpy()`` (TensorFlow), an
-``__array__`` or a ``__float__`` is understood.
+No framework is imported to find out: what has an ``item()``, ``detach()``, ``numpy()``, ``get()``,
+``__array__``, ``__dlpack__`` or ``__float__`` is asked for it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 
 def number(value: Any) -> float | int:
@@ -45,6 +46,64 @@ def number(value: Any) -> float | int:
     if isinstance(item, (float, int)):
         return int(item) if isinstance(item, bool) else item
     raise TypeError(f"want a number, got {_describe(value)}")
+
+
+def to_numpy(value: Any) -> npt.NDArray[Any]:
+    """The numbers in ``value`` as an array: bool, integer, float or complex, of the same shape.
+
+    Takes arrays and tensors of any framework, on any device, with or without gradients; numbers;
+    and (nested) lists of all these. bfloat16 and float8, which numpy lacks, come as float32, which
+    holds them exactly. Masked elements come as NaN (masked integers as float64). The result may
+    share memory with ``value``.
+
+    Raises:
+        TypeError: not numbers (text, None, objects).
+        ValueError: rows of differing lengths; data that cannot be had (torch's meta device).
+
+    >>> to_numpy([[1, 2], [3, 4]]).shape
+    (2, 2)
+    """
+    try:
+        array = _array(value)
+    except Exception as error:
+        raise ValueError(f"no array can be made of {_describe(value)}: {error}") from error
+    if array.dtype.kind == "V" or array.dtype.name.startswith(("bfloat16", "float8", "float4")):
+        try:
+            array = array.astype(np.float32)  # the dtypes of ml_dtypes
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"want numbers, got {_describe(value)}") from error
+    if isinstance(array, np.ma.MaskedArray):
+        missing = np.ma.getmaskarray(array)
+        if missing.any():
+            kind = array.dtype if array.dtype.kind in "fc" else np.float64
+            array = np.where(missing, np.nan, array.data.astype(kind)).astype(kind)
+        else:
+            array = array.data
+    if array.dtype.kind not in "biufc":
+        raise TypeError(f"want numbers, got {_describe(value)}")
+    return array
+
+
+def _array(value: Any) -> npt.NDArray[Any]:
+    if isinstance(value, np.ndarray):
+        return value
+    if isinstance(value, (list, tuple)) and any(hasattr(item, "shape") for item in value):
+        return np.stack([_array(item) for item in value])
+    if hasattr(value, "detach"):  # torch
+        tensor = value.detach().cpu().resolve_conj().resolve_neg()
+        try:
+            return np.asarray(tensor.numpy())
+        except TypeError:  # a dtype that numpy lacks: bfloat16, float8
+            return np.asarray(tensor.float().numpy())
+    if hasattr(value, "__cuda_array_interface__") and hasattr(value, "get"):  # CuPy
+        return np.asarray(value.get())
+    if hasattr(value, "__array__") or not hasattr(value, "shape"):
+        return np.asarray(value)
+    if hasattr(value, "numpy"):
+        return np.asarray(value.numpy())
+    if hasattr(value, "__dlpack__"):
+        return np.from_dlpack(value)
+    return np.asarray(value)
 
 
 def _item(value: Any) -> Any:

@@ -249,7 +249,7 @@ class RecordDecoder:
         end = self._base + len(self._buffer)
         self._skip_to(len(self._buffer), lost)
         self._lost = None
-        if lost.only_zeros and lost.kind != "payload":
+        if lost.only_zeros and lost.kind == "length":
             yield Damage(lost.offset, end - lost.offset, "zeros")
         elif lost.candidate is not None and lost.kind != "truncated":
             # Behind the damage begins what looks like a record that was still being written.

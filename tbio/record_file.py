@@ -7,6 +7,7 @@ past damage, and keeps account of what it passed over (`FileReport`).
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import warnings
 import zlib
@@ -94,6 +95,8 @@ class RecordFileReader:
         self.report = FileReport(file.name)
         self._resume = 0  # the offset of the first byte that may still become something
         self._state: FileState | None = None
+        self._begun = False
+        self._told: set[int] = set()  # offsets of the damage that was warned of
 
     def replaced(self) -> bool:
         """Whether another file, or a shorter one, now stands where this one was read.
@@ -110,19 +113,24 @@ class RecordFileReader:
         self.report = FileReport(self.file.name)
         self._resume = 0
         self._state = None
+        self._told.clear()
 
     def records(self) -> Iterator[Record]:
         """The sound records from where the last call stopped to the present end of the file.
 
         Raises:
             DamageError: with ``on_damage="raise"``, at the first damaged stretch.
-            OSError: as the operating system has it.
+            OSError: as the operating system has it; for a stream that cannot seek also when an
+                earlier call was not drawn to its end.
         """
         state = self.file.state()
         if self._state is not None and (state == self._state or state.size is None):
             return  # what could not be read then cannot be read now
+        if state.size is None and self._begun:
+            what = f"{self.file.name}: a stream that cannot seek is read once, to its end"
+            raise io.UnsupportedOperation(what)
+        self._begun = True
         report = self.report
-        known = len(report.settled)
         report.tail = None
         held: Damage | None = None  # the last damage: does anything sound follow it?
         with contextlib.closing(self.file.open()) as raw:
@@ -150,7 +158,7 @@ class RecordFileReader:
         self._state = state
         if held is not None and held.kind != "truncated" and self.on_damage == "raise":
             raise held.error(self.file.name)
-        self._warn(known)
+        self._warn()
 
     def _settle(self, damage: Damage) -> None:
         self.report.settled.append(damage)
@@ -158,13 +166,15 @@ class RecordFileReader:
         if self.on_damage == "raise":
             raise damage.error(self.file.name)
 
-    def _warn(self, known: int) -> None:
-        damages = self.report.damages
-        if self.on_damage == "warn" and len(damages) > known:
-            first, lost = damages[known], sum(damage.length for damage in damages[known:])
+    def _warn(self) -> None:
+        """Tell of the damage that was not told of before."""
+        fresh = [damage for damage in self.report.damages if damage.offset not in self._told]
+        if self.on_damage == "warn" and fresh:
+            self._told.update(damage.offset for damage in fresh)
+            lost = sum(damage.length for damage in fresh)
             warnings.warn(
-                f"{self.file.name}: {len(damages) - known} damaged places, {lost} bytes lost; "
-                f"the first at byte {first.offset}: {first}",
+                f"{self.file.name}: {len(fresh)} damaged places, {lost} bytes lost; "
+                f"the first at byte {fresh[0].offset}: {fresh[0]}",
                 TbioWarning,
                 stacklevel=3,
             )
@@ -215,10 +225,12 @@ class _Stream:
         for chunk in chunks:
             data = chunk
             while True:
+                before = inflate.copy()
                 try:
                     out = inflate.decompress(data, _CHUNK_BYTES)
                 except zlib.error:
                     self.cut = "compression"
+                    yield from _inflate_what_is_sound(before, data)
                     return
                 if out:
                     yield out
@@ -232,6 +244,15 @@ class _Stream:
                     break
         if not inflate.eof:
             self.cut = "truncated"
+
+
+def _inflate_what_is_sound(inflate: zlib._Decompress, data: bytes) -> Iterator[bytes]:
+    """The output before the first wrong byte, which a call with all of the data would swallow."""
+    for at in range(len(data)):
+        try:
+            yield inflate.decompress(data[at : at + 1])
+        except zlib.error:
+            return
 
 
 def _read_fully(raw: ByteStream, size: int) -> bytes:
@@ -266,8 +287,8 @@ def _drop(chunks: Iterator[bytes], count: int) -> Iterator[bytes]:
 
 def _compression(head: bytes) -> str:
     """ "gzip", "zlib", or "" for a plain file, from its first bytes."""
-    if is_record_header(head):
-        return ""
+    if len(head) < HEADER_BYTES or is_record_header(head):
+        return ""  # too short for anything compressed, and perhaps half a header yet
     if head[:2] == b"\x1f\x8b":
         return "gzip"
     # RFC 1950: deflate with a window of 32 KiB, and a check that 31 divides the two bytes

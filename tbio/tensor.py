@@ -202,15 +202,17 @@ def _typed_values(proto: TensorProto, row: _Dtype) -> Array:
 
 def _spread(flat: Array, shape: tuple[int, ...], count: int, default: Any) -> Array:
     """``flat`` in its shape, the last value repeated where there are too few."""
-    if len(flat) == count:
-        return flat.reshape(shape)
-    if len(flat) > count:
+    if len(flat) > count or count * flat.itemsize > MAX_BYTES:
         raise DecodeError(f"{len(flat)} values for a tensor of shape {list(shape)}")
-    if count * flat.itemsize > MAX_BYTES:
-        raise DecodeError(f"{len(flat)} values for a tensor of {count} elements")
-    full = np.full(count, flat[-1] if len(flat) else default, flat.dtype)
-    full[: len(flat)] = flat
-    return full.reshape(shape)
+    if len(flat) < count:
+        full = np.empty(count, flat.dtype)
+        full.fill(flat[-1] if len(flat) else default)
+        full[: len(flat)] = flat
+        flat = full
+    try:
+        return flat.reshape(shape)
+    except ValueError as error:  # more dimensions than numpy has, or an empty but endless one
+        raise DecodeError(f"a tensor of {len(shape)} dimensions: {error}") from error
 
 
 def encode(array: npt.ArrayLike) -> TensorProto:
@@ -226,6 +228,7 @@ def encode(array: npt.ArrayLike) -> TensorProto:
     """
     data = np.asarray(array)
     proto = TensorProto()
+    proto.tensor_shape.SetInParent()  # rank 0 is a shape, not the lack of one
     for size in data.shape:
         proto.tensor_shape.dim.add().size = size
     if data.dtype.kind in "SUO":

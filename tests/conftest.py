@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import warnings
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 CORPUS = ROOT.parent / "shared" / "corpus"
+NO_CORPUS = f"{os.path.relpath(CORPUS, ROOT)} is absent: the files of other writers were not read"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,7 +31,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def corpus() -> Path:
     """The corpus of other writers' event files, with the truth about each in expected/."""
     if not CORPUS.is_dir():
-        message = f"NO CORPUS: {os.path.relpath(CORPUS, ROOT)} is absent, its tests do not run"
-        warnings.warn(message, stacklevel=2)
-        pytest.skip(message)
+        pytest.skip(NO_CORPUS)
     return CORPUS
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not CORPUS.is_dir():
+        terminalreporter.section("NO CORPUS", sep="!", red=True)
+        terminalreporter.line(NO_CORPUS)

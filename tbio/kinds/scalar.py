@@ -13,6 +13,7 @@ where tbio looks.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -94,15 +95,25 @@ def decode(value: Summary.Value) -> tuple[Any, np.dtype[Any]]:
     if field != "tensor":
         raise DecodeError(f"a scalar without a number: it holds {field or 'nothing'}")
     proto = value.tensor
-    if proto.dtype == tensor_pb2.DT_FLOAT and len(proto.float_val) == len(proto.double_val) == 1:
+    if not tensor.is_numeric(proto):
+        raise DecodeError(f"a scalar of {tensor.dtype_name(proto.dtype)}")
+    shape = [dim.size for dim in proto.tensor_shape.dim]
+    if math.prod(shape) != 1 and min(shape, default=0) >= 0:
+        raise DecodeError(f"a scalar of shape {shape}")
+    if _may_be_exact(proto):
         double = proto.double_val[0]
         with np.errstate(over="ignore"):
             rounded = np.array([double]).astype(np.float32)
         if np.array_equal(rounded, np.array(proto.float_val, np.float32), equal_nan=True):
             return double, _FLOAT64
-    if not tensor.is_numeric(proto):
-        raise DecodeError(f"a scalar of {tensor.dtype_name(proto.dtype)}")
     array = tensor.decode(proto)
-    if array.size != 1:
-        raise DecodeError(f"a scalar of shape {list(array.shape)}")
     return array.item(), array.dtype
+
+
+def _may_be_exact(proto: tensor_pb2.TensorProto) -> bool:
+    """Whether a tensor of one element has the form of tbio's exact encoding."""
+    return (
+        proto.dtype == tensor_pb2.DT_FLOAT
+        and not proto.tensor_content
+        and len(proto.float_val) == len(proto.double_val) == 1
+    )
