@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from tbio.errors import TbioWarning, WriteFailedError
+from tbio.errors import TbioWarning, WriteFailedError, WriterClosedError
 from tbio.event_file import EventFileWriter
 from tbio.record import encode_record
 
@@ -38,13 +38,13 @@ _RETRY_SECONDS = 1.0
 
 
 class _Entry(NamedTuple):
-    """One event to be: ``encode(first, *args)`` gives its bytes, on the thread.
+    """One event to be: ``encode(book, *args)`` gives its bytes, on the thread.
 
-    ``first`` says whether it is the first one of its tag in its file; without a tag it is not.
+    ``book`` knows the tags of the file. No bytes mean that there is no event to write, only
+    something to be done in its turn.
     """
 
     file: EventFileWriter
-    tag: str | None
     encode: Callable[..., bytes]
     args: tuple[Any, ...]
 
@@ -82,40 +82,59 @@ class Background:
         self._retry_at = 0.0
         self._failure: tuple[str, OSError] | None = None  # to be raised at the next call
 
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
     def add(self, file: EventFileWriter) -> None:
         """Take a file in charge: it is written by this thread only, and closed with it."""
         with self._lock:
             self._files.append(file)
 
-    def put(
-        self, file: EventFileWriter, tag: str | None, encode: Callable[..., bytes], *args: Any
-    ) -> None:
-        """Have ``encode(first, *args)`` called and its event written to ``file``, after all before.
+    def put(self, file: EventFileWriter, encode: Callable[..., bytes], *args: Any) -> None:
+        """Have ``encode(book, *args)`` called and its event written to ``file``, after all before.
 
         Raises:
-            WriteFailedError: the disk refused earlier, with ``on_error="raise"``.
+            WriterClosedError: after `close`; nothing was put.
+            WriteFailedError: the disk refused earlier, with ``on_error="raise"``; it was put.
         """
-        if self._failure is not None:
-            self._raise_failure()
+        if self._closed:
+            raise WriterClosedError("the writer is closed")
+        entry = _Entry(file, encode, args)
         queue = self._queue
-        queue.append(_Entry(file, tag, encode, args))
-        if self._thread is None:
-            self._start()
+        queue.append(entry)
         waiting = len(queue)
-        if self._asleep or waiting == self._wake_at:
+        if self._thread is None and not self._start():
+            self.drain()
+        elif self._asleep or waiting == self._wake_at:
             self._wake.set()
         if waiting >= _QUEUE_ENTRIES:
             self.drain()
+        if self._closed:  # since the first line
+            self._take_back(entry)
+        if self._failure is not None:
+            self._raise_failure()
 
-    def _start(self) -> None:
+    def _take_back(self, entry: _Entry) -> None:
+        """Raise if ``close`` was too early to see the entry."""
         with self._lock:
-            if self._thread is None and not self._closed:
+            for at, waiting in enumerate(self._queue):
+                if waiting is entry:
+                    del self._queue[at]
+                    raise WriterClosedError("the writer is closed")
+
+    def _start(self) -> bool:
+        """Whether there is a thread to do the work."""
+        with self._lock:
+            if self._thread is None and not self._closed and not sys.is_finalizing():
                 thread = threading.Thread(target=self._work, name="tbio", daemon=True)
                 try:
                     thread.start()
-                except RuntimeError:  # the interpreter is on its way out; close() will write
-                    return
+                except RuntimeError:  # the interpreter is on its way out
+                    return False
                 self._thread = thread
+            return self._thread is not None
 
     def _work(self) -> None:
         idle = 0
@@ -145,39 +164,50 @@ class Background:
             if self._draining:  # a signal handler, in the middle of a round of its own thread
                 return
             self._draining = True
+            errors: list[Exception] = []
             try:
-                files = self._encode()
+                self._encode()
                 due = retry or time.monotonic() >= self._retry_at
-                for file in {**files, **self._refused}:
-                    if due or file not in self._refused:
-                        self._write(file)
-                    else:
-                        self.dropped += file.drop_waiting(_WAITING_BYTES)
+                for file in self._files:
+                    if not file.waiting:
+                        continue
+                    try:
+                        if due or file not in self._refused:
+                            self._write(file)
+                        else:
+                            self.dropped += file.drop_waiting(_WAITING_BYTES)
+                    except Exception as error:  # of the user's callable, or a warning made an error
+                        errors.append(error)
             finally:
                 self._draining = False
+            if errors:
+                raise errors[0]
 
-    def _encode(self) -> dict[EventFileWriter, None]:
-        """Move the queue into its files' waiting records; the files that got some."""
+    def _encode(self) -> None:
+        """Move the queue into its files' waiting records."""
         batches: dict[EventFileWriter, list[bytes]] = {}
-        new_tags: dict[EventFileWriter, list[str]] = {}
+        tags: dict[EventFileWriter, list[str]] = {}
+        remarks: list[str] = []
         try:
             for _ in range(len(self._queue)):  # and not what comes meanwhile, without end
-                file, tag, encode, args = self._queue.popleft()
-                first = tag is not None and tag not in file.tags
+                file, encode, args = self._queue.popleft()
                 try:
-                    event = encode(first, *args)
+                    event = encode(file.book, *args)
                 except Exception as error:
                     self.dropped += 1
-                    self._warn(f"{file.path}: an event of tag {tag!r} was lost: {error!r}")
+                    file.book.forget(file.book.news().tags)
+                    remarks.append(f"{file.path}: an event was lost: {error!r}")
                     continue
-                batches.setdefault(file, []).append(encode_record(event))
-                if tag is not None and first:
-                    file.tags.add(tag)
-                    new_tags.setdefault(file, []).append(tag)
+                if event:
+                    batches.setdefault(file, []).append(encode_record(event))
+                news = file.book.news()
+                tags.setdefault(file, []).extend(news.tags)
+                remarks += news.remarks
         finally:
             for file, records in batches.items():
-                file.append(b"".join(records), len(records), new_tags.get(file, ()))
-        return dict.fromkeys(batches)
+                file.append(b"".join(records), len(records), tags[file])
+        for remark in remarks:
+            self._warn(remark)
 
     def _write(self, file: EventFileWriter) -> None:
         try:
@@ -242,19 +272,19 @@ class Background:
         with self._lock:
             if self._closed:
                 return
-            self.drain(retry=True)
             self._closed = True
             self._wake.set()
-            lost = 0
-            for file in self._files:
-                # Each of them was given its last chance by drain.
-                lost += file.waiting_events
-                file.discard_waiting()
-                file.close()
-            self._files.clear()
-        if lost:
-            self.dropped += lost
-            self._warn(f"{lost} events were lost: the disk refused them to the end")
+            try:
+                self.drain(retry=True)
+            finally:
+                lost = 0
+                for file in self._files:
+                    lost += file.waiting_events
+                    file.discard_waiting()
+                    file.close()
+                self.dropped += lost
+                if lost:
+                    self._warn(f"{lost} events were lost: the disk refused them to the end")
         self._raise_failure()
 
     def after_fork(self) -> None:
@@ -266,6 +296,14 @@ class Background:
         for file in self._files:
             file.forget()
         self._begin()
+        # A child of multiprocessing ends without the interpreter's exit handlers, by its own.
+        util: Any = sys.modules.get("multiprocessing.util")
+        if util is not None:
+            util.register_after_fork(self, Background._close_with_process)
+
+    def _close_with_process(self) -> None:
+        util: Any = sys.modules["multiprocessing.util"]
+        util.Finalize(None, self.close, exitpriority=0)
 
 
 _ALIVE: weakref.WeakSet[Background] = weakref.WeakSet()

@@ -12,6 +12,7 @@ finds out. A number without metadata is a scalar.
 from __future__ import annotations
 
 import bisect
+import itertools
 import warnings
 from array import array
 from collections.abc import Callable
@@ -75,24 +76,47 @@ class ScalarColumn(Column):
 
     def __init__(self) -> None:
         super().__init__()
-        self._dtype: np.dtype[Any] | None = None
+        self._dtypes: list[np.dtype[Any]] = []
+        self._codes = array("b")  # which of these each value has, once there are several
         # Doubles hold every float and the integers to 2**53; a list holds the rest.
         self._values: array[float] | list[Any] = array("d")
 
     def add_value(self, value: Any, dtype: np.dtype[Any]) -> None:
         """The value of the point that was added last."""
-        if dtype is not self._dtype:
-            self._dtype = dtype if self._dtype is None else np.result_type(self._dtype, dtype)
+        if len(self._dtypes) != 1 or dtype != self._dtypes[0]:
+            self._add_code(dtype)
         if isinstance(self._values, array) and not (
             isinstance(value, float) or (isinstance(value, int) and abs(value) <= 2**53)
         ):
-            kind = self._dtype.kind
-            self._values = [int(v) if kind in "iub" else v for v in self._values]
+            self._values = list(self._values)
         self._values.append(value)
 
-    def values(self) -> npt.NDArray[Any]:
-        """The values in the dtype in which the log holds them (several: one that holds all)."""
-        return np.array(self._values, self._dtype or _FLOAT32)
+    def _add_code(self, dtype: np.dtype[Any]) -> None:
+        if dtype not in self._dtypes:
+            self._dtypes.append(dtype)
+        if len(self._dtypes) > 1:
+            self._codes.frombytes(bytes(len(self._values) - len(self._codes)))  # the first dtype
+            self._codes.append(self._dtypes.index(dtype))
+
+    def values(self) -> list[npt.NDArray[Any]]:
+        """The values, in pieces of one dtype each: that in which the log holds them."""
+        if len(self._dtypes) < 2:
+            dtypes = self._dtypes
+            if isinstance(self._values, list):
+                return [np.array([_as_kind(v, d) for v in self._values], d) for d in dtypes]
+            return [np.array(self._values, dtype) for dtype in dtypes]
+        codes = np.array(self._codes)
+        cuts = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(codes)]
+        return [
+            np.array([_as_kind(value, dtype) for value in self._values[begin:end]], dtype)
+            for begin, end in itertools.pairwise(cuts)
+            for dtype in [self._dtypes[codes[begin]]]
+        ]
+
+
+def _as_kind(value: Any, dtype: np.dtype[Any]) -> Any:
+    """A number that may have been kept as a double, as numpy wants it for a dtype."""
+    return int(value) if dtype.kind in "iu" else value
 
 
 class PlaceColumn(Column):
@@ -205,6 +229,8 @@ class FileColumns:
     def _add_event(self, stored: StoredEvent) -> None:
         event = stored.event
         what = event.WhichOneof("what")
+        if event.wall_time != event.wall_time:
+            self._add_problem(stored, "", "a wall time that is no number")
         if what == "summary":
             for index, value in enumerate(event.summary.value):
                 self._add_value(stored, index, value)

@@ -23,6 +23,7 @@ from tbio.errors import WriterClosedError
 from tbio.proto.event_pb2 import Event, SourceMetadata
 from tbio.record import FOOTER_BYTES, HEADER_BYTES, Damage, RecordDecoder, encode_record
 from tbio.record_file import RecordFileReader
+from tbio.tag_book import TagBook
 
 FILE_VERSION = "brain.Event:2"
 WRITER_NAME = "tbio"
@@ -65,7 +66,8 @@ class EventFileReader(RecordFileReader):
             size = HEADER_BYTES + len(record.payload) + FOOTER_BYTES
             try:
                 event = Event.FromString(record.payload)
-            except ProtobufDecodeError:
+            except (ProtobufDecodeError, ValueError, RecursionError):
+                # The last two are what protobuf's pure-Python form says of bad UTF-8 and of depth.
                 self._settle(Damage(record.offset, size, "event"))
                 continue
             self.report.events += 1
@@ -104,7 +106,7 @@ class EventFileWriter:
 
     Attributes:
         path: the file's path, the folder's before the file is made.
-        tags: the tags that this file has met, for who writes metadata with the first value only.
+        book: the tags that this file has met, for who writes metadata with the first value only.
 
     Raises:
         OSError: the folder or the file cannot be made, or the disk refuses.
@@ -129,7 +131,7 @@ class EventFileWriter:
         self.logdir = os.fspath(logdir)
         self.filename_suffix = filename_suffix
         self.path = self.logdir
-        self.tags: set[str] = set()
+        self.book = TagBook()
         # What the disk has not taken yet, and how many bytes of the first it has.
         self._waiting: deque[_Batch] = deque()
         self._written = 0
@@ -150,6 +152,11 @@ class EventFileWriter:
         first = Event(wall_time=time.time(), file_version=FILE_VERSION)
         first.source_metadata.CopyFrom(SourceMetadata(writer=WRITER_NAME))
         self._waiting.appendleft(_Batch(encode_record(first.SerializeToString()), 1))
+
+    @property
+    def waiting(self) -> bool:
+        """Whether anything was given to `append` that the file does not hold yet."""
+        return bool(self._waiting)
 
     @property
     def waiting_bytes(self) -> int:
@@ -181,7 +188,7 @@ class EventFileWriter:
         Args:
             records: as `encode_record` makes them, one behind the other.
             events: how many.
-            tags: those of `tags` that the file meets here for the first time.
+            tags: those that the file's `book` has met in them for the first time.
 
         Raises:
             WriterClosedError: after `close`.
@@ -229,7 +236,7 @@ class EventFileWriter:
         while len(self._waiting) > (1 if self._written else 0) and self.waiting_bytes > limit:
             batch = self._waiting.pop()
             dropped += batch.events
-            self.tags.difference_update(batch.tags)
+            self.book.forget(batch.tags)
         return dropped
 
     def discard_waiting(self) -> None:
@@ -243,7 +250,7 @@ class EventFileWriter:
         self._abandon()
 
     def _abandon(self) -> None:
-        self.tags.clear()
+        self.book.clear()
         self._written = 0
         if self._file is not None:
             os.close(self._file)

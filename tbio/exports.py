@@ -61,7 +61,7 @@ def export(
     >>> file.getvalue().decode().splitlines()[0]
     'run,tag,step,wall_time,value'
     """
-    if isinstance(destination, (str, os.PathLike)) and not _is_csv(os.fspath(destination)):
+    if isinstance(destination, (str, os.PathLike)) and not is_csv(os.fspath(destination)):
         raise ValueError(f"want a file name that ends in .csv, got {os.fspath(destination)!r}")
     report = ExportReport(keep_formulas)
     pieces = _wide_csv(logs, report) if wide else _long_csv(logs, report, progress)
@@ -73,14 +73,15 @@ def export(
     return report
 
 
-def _is_csv(path: str) -> bool:
+def is_csv(path: str) -> bool:
+    """Whether `export` takes a path: it ends in .csv, or names no regular file."""
     return path == "-" or path.lower().endswith(".csv") or _is_special(path)
 
 
 def _is_special(path: str) -> bool:
     """Whether a path is no regular file, present or future: a pipe, a device, /dev/stdout."""
     # /dev/stdout may lead to a regular file, and must not be replaced all the same.
-    if os.path.abspath(path).startswith(("/dev/", "/proc/")):
+    if os.path.abspath(path).startswith(("/dev/std", "/dev/fd/", "/proc/")):
         return True
     return os.path.exists(path) and not os.path.isfile(path)
 
@@ -115,8 +116,7 @@ class ExportReport:
 
 def _write(file: BinaryIO | IO[bytes], pieces: Iterator[str]) -> None:
     for piece in pieces:
-        # Names of folders that are no UTF-8 come as surrogates, and go as the bytes they were.
-        file.write(piece.encode("utf-8", "surrogateescape"))
+        file.write(piece.encode())
 
 
 def _long_csv(logs: LogDir, report: ExportReport, progress: Progress | None) -> Iterator[str]:
@@ -133,27 +133,37 @@ def _series_csv(series: ScalarSeries, report: ExportReport) -> Iterator[str]:
     for at in range(0, len(series), _BLOCK_ROWS):
         block = series[at : at + _BLOCK_ROWS]
         report.rows += len(block)
-        columns = zip(texts(block.steps), texts(block.wall_times), texts(block.values), strict=True)
+        columns = zip(texts(block.steps), texts(block.wall_times), _value_texts(block), strict=True)
         yield "".join(f"{begin}{step},{time},{value}\n" for step, time, value in columns)
 
 
 def _wide_csv(logs: LogDir, report: ExportReport) -> Iterator[str]:
     table: WideTable = logs.scalar_table().wide()
     yield ",".join(report.cell(name) for name in table.names()) + "\n"
+    columns = []
+    for pieces in table.pieces.values():
+        cells = np.full(len(table), "", object)
+        for places, series in pieces:
+            cells[places] = _value_texts(series)
+        columns.append(cells)
     for at in range(0, len(table), _BLOCK_ROWS):
         block = slice(at, at + _BLOCK_ROWS)
-        columns = [
-            [report.cell(run) for run in table.run[block].tolist()],
-            texts(table.at[block]),
-        ]
-        for values in table.columns.values():
-            piece = values[block]
-            missing = np.ma.getmaskarray(piece)
-            cells = np.array(texts(piece.data), object)
-            cells[missing] = ""
-            columns.append(cells.tolist())
-        report.rows += len(columns[0])
-        yield "".join(",".join(row) + "\n" for row in zip(*columns, strict=True))
+        runs = [report.cell(run) for run in table.run[block].tolist()]
+        rows = zip(
+            runs, texts(table.at[block]), *(cells[block].tolist() for cells in columns), strict=True
+        )
+        report.rows += len(runs)
+        yield "".join(",".join(row) + "\n" for row in rows)
+
+
+def _value_texts(series: ScalarSeries) -> list[str]:
+    """The values of a series, each in the shortest form of the dtype in which it was logged."""
+    if series.single is None:
+        return texts(series.values)
+    cells = np.array(texts(series.values), object)
+    cells[series.single] = texts(series.values[series.single].astype(np.float32))
+    whole: list[str] = cells.tolist()
+    return whole
 
 
 def texts(values: npt.NDArray[Any]) -> list[str]:
@@ -162,7 +172,7 @@ def texts(values: npt.NDArray[Any]) -> list[str]:
     >>> texts(np.array([0.1, 1e-8, np.nan], np.float32)), texts(np.array([3, -4]))
     (['0.1', '1e-08', 'nan'], ['3', '-4'])
     """
-    if values.dtype == np.float64 or values.dtype.kind in "iub":
+    if values.dtype == np.float64 or values.dtype.kind in "iubO":
         return list(map(repr, values.tolist()))
     texts = values.astype(str)
     if values.dtype.kind == "f":
@@ -191,7 +201,12 @@ def replacing(destination: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     path = os.path.realpath(path)
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, f".{name}.{os.getpid()}.{time.time_ns()}.part")
-    with open(temporary, "xb") as file:
+    try:
+        file = open(temporary, "xb")  # noqa: SIM115
+    except OSError as error:
+        error.filename = path  # the name that the user knows
+        raise
+    with file:
         try:
             yield file
             file.flush()

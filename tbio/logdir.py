@@ -176,16 +176,18 @@ class _Root:
         if isinstance(self.at, File):
             yield self.name, self.at
             return
-        for folder, files in walk(self.at):
+        for folder, files in walk(self.at, is_event_file):
             name = posixpath.normpath(posixpath.join(self.name, folder))
             for file in files:
-                if is_event_file(posixpath.basename(file.name.replace(os.sep, "/"))):
-                    yield name, file
+                yield name, file
 
 
 def _roots(source: Source) -> list[_Root]:
     if isinstance(source, Mapping):
-        return [_root(name, one) for name, one in source.items()]
+        for name in source:
+            if not isinstance(name, str):
+                raise TypeError(f"source: want str names in a mapping, got {name!r}")
+        return [_root(posixpath.normpath(name), one) for name, one in source.items()]
     if isinstance(source, (str, os.PathLike)) or hasattr(source, "read"):
         return [_root(".", cast(OneSource, source))]
     if isinstance(source, Iterable):

@@ -230,6 +230,8 @@ class RecordDecoder:
                 if lost.candidate is None:
                     lost.candidate = self._base + at
             elif masked_crc(memoryview(buffer)[start:stop]) == _FOOTER.unpack_from(buffer, stop)[0]:
+                if lost.kind == "truncated" and self._is_embedded(after):
+                    continue
                 self._at = at
                 self._lost = None
                 kind: DamageKind = "length" if lost.kind == "truncated" else lost.kind
@@ -237,6 +239,14 @@ class RecordDecoder:
         # Every header that could begin earlier was seen.
         self._skip_to(len(buffer) - HEADER_BYTES + 1, lost)
         return None
+
+    def _is_embedded(self, after: int) -> bool:
+        """Whether a record that ends at ``after`` is not followed by another.
+
+        Inside a record that is still being written, such a one is part of its payload.
+        """
+        following = self._buffer[after : after + HEADER_BYTES]
+        return len(following) == HEADER_BYTES and not is_record_header(following)
 
     def _skip_to(self, at: int, lost: _Lost) -> None:
         passed = at - self._at

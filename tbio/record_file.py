@@ -31,6 +31,7 @@ from tbio.storage import ByteStream, File, FileState
 OnDamage: TypeAlias = Literal["warn", "raise", "ignore"]
 
 _CHUNK_BYTES = 1 << 20
+_MARK_BYTES = 64  # what is compared to tell a file that has grown from one written anew
 
 
 def check_on_damage(on_damage: str) -> None:
@@ -96,17 +97,37 @@ class RecordFileReader:
         self._resume = 0  # the offset of the first byte that may still become something
         self._state: FileState | None = None
         self._begun = False
+        self._marks = b"", b""
         self._told: set[int] = set()  # offsets of the damage that was warned of
 
     def replaced(self) -> bool:
-        """Whether another file, or a shorter one, now stands where this one was read.
+        """Whether what was read is no longer what the file begins with.
 
-        `rewind` makes the reader begin again.
+        It is another file, or a shorter one, or its beginning or the end of what was read differ:
+        it was written anew in its place. `rewind` makes the reader begin again.
+
+        Raises:
+            OSError: the file is gone or forbids reading.
         """
         if self._state is None or self._state.size is None:
             return False
         now = self.file.state()
-        return now.identity != self._state.identity or (now.size or 0) < self._state.size
+        if now == self._state:
+            return False
+        if now.identity != self._state.identity or (now.size or 0) < self._state.size:
+            return True
+        with contextlib.closing(self.file.open()) as raw:
+            return self._marks_of(raw) != self._marks
+
+    def _marks_of(self, raw: ByteStream) -> tuple[bytes, bytes]:
+        """The first bytes of the file, and the last of those that were read as records."""
+        size = (self._state.size if self._state is not None else None) or 0
+        raw.seek(0)
+        head = _read_fully(raw, min(_MARK_BYTES, size))
+        if self.report.compression:
+            return head, b""
+        raw.seek(max(self._resume - _MARK_BYTES, 0))
+        return head, _read_fully(raw, min(_MARK_BYTES, self._resume))
 
     def rewind(self) -> None:
         """Forget what was read."""
@@ -147,6 +168,9 @@ class RecordFileReader:
                 report.records += 1
                 self._resume = item.offset + HEADER_BYTES + len(item.payload) + FOOTER_BYTES
                 yield item
+            self._state = state
+            if state.size is not None:
+                self._marks = self._marks_of(raw)
         report.size = end = stream.position
         if stream.cut is not None:
             begin = held.offset if held is not None else end
@@ -155,16 +179,17 @@ class RecordFileReader:
             self._settle(held)
             held = None
         report.tail = held
-        self._state = state
         if held is not None and held.kind != "truncated" and self.on_damage == "raise":
-            raise held.error(self.file.name)
+            self._settle(held)
         self._warn()
 
     def _settle(self, damage: Damage) -> None:
+        if self.on_damage == "raise":
+            self._resume = damage.offset  # where the next call will raise again
+            self._state = None
+            raise damage.error(self.file.name)
         self.report.settled.append(damage)
         self._resume = max(self._resume, damage.offset + damage.length)
-        if self.on_damage == "raise":
-            raise damage.error(self.file.name)
 
     def _warn(self) -> None:
         """Tell of the damage that was not told of before."""
@@ -338,7 +363,10 @@ class RecordWriter:
         """
         if not isinstance(payload, (bytes, bytearray, memoryview)):
             raise TypeError(f"want bytes for a record, got {type(payload).__name__}")
-        self._opened().write(encode_record(bytes(payload)))
+        file = self._opened()
+        rest = memoryview(encode_record(bytes(payload)))
+        while rest:  # a raw file may take a part
+            rest = rest[file.write(rest) or 0 :]
 
     def flush(self) -> None:
         """Hand what was written to the operating system."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, get_args
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ from tbio.columns import Column, FileColumns, Problem
 from tbio.errors import TagNotFoundError
 from tbio.record import Damage
 from tbio.record_file import FileReport
-from tbio.series import ScalarSeries
+from tbio.series import ScalarSeries, joined
 
 #: "keep" shows every point that was logged; "session" leaves out what a later SessionLog.START of
 #: the run asked to discard: points with its step or a later one that were logged before it.
@@ -158,11 +158,11 @@ class Run:
 
     def _read(self) -> list[FileColumns]:
         if not self._fresh:
-            self._fresh = True
             self._series.clear()
             self._hidden.clear()
             for file in self._files:
                 file.read()
+            self._fresh = True
         return self._files
 
     @property
@@ -246,17 +246,18 @@ class Run:
             raise TagNotFoundError(tag, self.scalars, where)
         steps = _joined_steps(pieces)
         wall_times = np.concatenate([np.array(piece.wall_times) for piece in columns])
-        values = np.concatenate([piece.values() for piece in columns])
+        parts = [part for piece in columns for part in piece.values()]
+        values = joined(parts, np.float32)
+        single = None
+        if values.dtype == np.float64 and any(part.dtype == np.float32 for part in parts):
+            single = np.repeat([part.dtype == np.float32 for part in parts], list(map(len, parts)))
         keep = self._not_restarted(pieces, steps)
         superseded = len(steps) - int(np.count_nonzero(keep))
         if superseded and self._rules.restarts == "session":
             steps, wall_times, values = steps[keep], wall_times[keep], values[keep]
-        logged = len(steps)
-        if self._rules.duplicates != "keep":
-            steps, wall_times, values = _merged(steps, wall_times, values, self._rules.duplicates)
-        self._hidden[tag] = superseded, logged - len(steps)
+            single = None if single is None else single[keep]
         metadata = next((file.metadata[tag] for file in files if tag in file.metadata), None)
-        return ScalarSeries(
+        series = ScalarSeries(
             self.name,
             tag,
             steps,
@@ -264,7 +265,11 @@ class Run:
             values,
             metadata.display_name if metadata else "",
             metadata.summary_description if metadata else "",
+            single,
         )
+        merged = _merged(series, self._rules.duplicates)
+        self._hidden[tag] = superseded, len(series) - len(merged)
+        return merged
 
     def _not_restarted(self, pieces: Sequence[Column | None], steps: npt.NDArray[np.int64]) -> Mask:
         """Which points no later session start asked to discard."""
@@ -284,25 +289,24 @@ def _joined_steps(pieces: Sequence[Column | None]) -> npt.NDArray[np.int64]:
     )
 
 
-def _merged(
-    steps: npt.NDArray[np.int64],
-    wall_times: npt.NDArray[np.float64],
-    values: npt.NDArray[Any],
-    duplicates: Duplicates,
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[Any]]:
+def _merged(series: ScalarSeries, duplicates: Duplicates) -> ScalarSeries:
     """One point for each step: the first, the last, or at the last one's place their mean."""
+    if duplicates == "keep":
+        return series
+    steps, values = series.steps, series.values
     if duplicates == "first":
         _, places = np.unique(steps, return_index=True)
     else:
         _, places = np.unique(steps[::-1], return_index=True)
         places = len(steps) - 1 - places
     order = np.argsort(places)
-    if duplicates == "mean":
-        _, group = np.unique(steps, return_inverse=True)
-        total = np.zeros(len(places), np.result_type(values, np.float64))
-        np.add.at(total, group, values)
-        mean = total / np.bincount(group, minlength=len(places))
-        merged = mean.astype(values.dtype) if values.dtype.kind in "fc" else mean
-        return steps[places[order]], wall_times[places[order]], merged[order]
-    places = places[order]
-    return steps[places], wall_times[places], values[places]
+    one_each = series[places[order]]
+    if duplicates != "mean" or len(one_each) == len(series):
+        return one_each
+    _, group = np.unique(steps, return_inverse=True)
+    total = np.zeros(len(places), values.dtype if values.dtype.kind in "cO" else np.float64)
+    np.add.at(total, group, values)
+    mean = total / np.bincount(group, minlength=len(places))
+    if values.dtype.kind == "f":
+        mean = mean.astype(values.dtype)
+    return replace(one_each, values=mean[order], single=None)

@@ -3,11 +3,32 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+
+def joined(columns: Sequence[npt.NDArray[Any]], empty: npt.DTypeLike) -> npt.NDArray[Any]:
+    """The columns one behind the other, in a dtype that holds the values of all exactly.
+
+    Where numpy has none (integers of 64 bits beside floats), they are Python objects.
+
+    >>> joined([np.array([2**60 + 1]), np.array([0.5], np.float32)], np.float32)
+    array([1152921504606846977, 0.5], dtype=object)
+    """
+    if not columns:
+        return np.empty(0, empty)
+    whole = np.concatenate(columns)
+    if whole.dtype.kind in "fc":
+        for column in columns:
+            if column.dtype.kind in "iu" and column.itemsize == 8:
+                numbers = column.astype(whole.dtype).tolist()
+                if numbers != column.tolist():  # Python compares int and float exactly
+                    return np.concatenate([piece.astype(object) for piece in columns])
+    return whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +45,8 @@ class ScalarSeries:
         values: float32[n]; float64[n], int64[n], ... where the log holds such.
         display_name: what TensorBoard shows in place of the tag, or "".
         description: Markdown, or "".
+        single: bool[n], which values the log holds as float32 where it also holds doubles, so that
+            `values` is float64; None where the dtype says it.
     """
 
     run: str
@@ -33,6 +56,7 @@ class ScalarSeries:
     values: npt.NDArray[Any]
     display_name: str = ""
     description: str = ""
+    single: npt.NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         for column in (self.steps, self.wall_times, self.values):
@@ -43,13 +67,14 @@ class ScalarSeries:
 
     def __getitem__(self, which: slice | npt.NDArray[Any]) -> ScalarSeries:
         """The points of a slice, a mask or an array of indexes."""
-        if isinstance(which, int):
+        if isinstance(which, (int, np.integer)):
             raise TypeError("a series is cut by slices; a single value is series.values[i]")
         return replace(
             self,
             steps=self.steps[which],
             wall_times=self.wall_times[which],
             values=self.values[which],
+            single=None if self.single is None else self.single[which],
         )
 
     def __repr__(self) -> str:

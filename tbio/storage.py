@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from tbio.extras import require
@@ -75,9 +77,11 @@ class LocalFile(File):
         return open(self.name, "rb", buffering=0)
 
     def state(self) -> FileState:
-        """Its size, and device and inode as its identity."""
-        stat = os.stat(self.name)
-        return FileState(stat.st_size, (stat.st_dev, stat.st_ino), stat.st_mtime_ns)
+        """Its size, and device and inode as its identity; a pipe or a device has neither."""
+        info = os.stat(self.name)
+        if not stat.S_ISREG(info.st_mode):
+            return FileState(None)
+        return FileState(info.st_size, (info.st_dev, info.st_ino), info.st_mtime_ns)
 
 
 class RemoteFile(File):
@@ -108,6 +112,8 @@ class ObjectFile(File):
     """A binary file object, read from where it stands; it stays open, and the caller's."""
 
     def __init__(self, file: BinaryIO) -> None:
+        if isinstance(file, io.TextIOBase):
+            raise TypeError(f"want a file opened in binary mode, got {file!r}")
         name = getattr(file, "name", None)
         self.name = name if isinstance(name, str) else "<file object>"
         self._file = file
@@ -171,43 +177,72 @@ def file_at(path: str) -> File | None:
     return None if os.path.isdir(path) else LocalFile(path)
 
 
-def walk(folder: str) -> Iterator[tuple[str, list[File]]]:
-    """Every folder from ``folder`` down with the files directly in it, both sorted by name.
+#: How often one folder is walked by ways that lead over links, beside the one that does not.
+_MAX_WAYS = 4
 
-    A folder is named relative to ``folder`` with ``/`` between its parts, the first one ``"."``.
-    Links to folders are followed, but never around a loop. Folders that vanish or forbid reading
-    while the walk is under way are passed over, as `os.walk` does.
+
+def walk(folder: str, wanted: Callable[[str], bool]) -> Iterator[tuple[str, list[File]]]:
+    """Every folder from ``folder`` down with the wanted files directly in it, sorted by name.
+
+    A folder is named relative to ``folder`` with ``/`` between its parts, the first one ``"."``;
+    bytes in it that are no UTF-8 are written as ``\\xff``. Links to folders are followed, but never
+    around a loop, and by four ways to one folder at most. Folders that vanish or forbid reading
+    while the walk is under way are passed over, as `os.walk` does; so are pipes and devices.
+
+    Args:
+        wanted: says of a file's name, without folder, whether to look at it.
     """
-    return _walk_remote(folder) if is_url(folder) else _walk_local(folder)
+    return _walk_remote(folder, wanted) if is_url(folder) else _walk_local(folder, wanted)
 
 
-def _walk_local(folder: str) -> Iterator[tuple[str, list[File]]]:
+def _walk_local(folder: str, wanted: Callable[[str], bool]) -> Iterator[tuple[str, list[File]]]:
     # The folders on the way from the root to each one still to be walked, by identity.
     ways: dict[str, frozenset[tuple[int, int]]] = {}
+    linked: set[str] = set()  # folders behind a link
+    walked: Counter[tuple[int, int]] = Counter()
     for path, folders, names in os.walk(folder, followlinks=True):
         try:
-            stat = os.stat(path)
+            info = os.stat(path)
         except OSError:
             folders.clear()
             continue
-        identity = (stat.st_dev, stat.st_ino)
+        identity = (info.st_dev, info.st_ino)
         way = ways.pop(path, frozenset())
-        if identity in way:
+        behind_link = path in linked
+        walked[identity] += behind_link
+        if identity in way or (behind_link and walked[identity] > _MAX_WAYS):
             folders.clear()
             continue
         folders.sort()
         for name in folders:
-            ways[os.path.join(path, name)] = way | {identity}
+            inner = os.path.join(path, name)
+            ways[inner] = way | {identity}
+            if behind_link or os.path.islink(inner):
+                linked.add(inner)
+        files = (os.path.join(path, name) for name in sorted(filter(wanted, names)))
         relative = os.path.relpath(path, folder).replace(os.sep, "/")
-        yield relative, [LocalFile(os.path.join(path, name)) for name in sorted(names)]
+        yield _as_text(relative), [LocalFile(file) for file in files if _may_be_read(file)]
 
 
-def _walk_remote(folder: str) -> Iterator[tuple[str, list[File]]]:
+def _may_be_read(path: str) -> bool:
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except OSError:
+        return True  # whoever opens it is to be told
+
+
+def _as_text(path: str) -> str:
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _walk_remote(folder: str, wanted: Callable[[str], bool]) -> Iterator[tuple[str, list[File]]]:
     filesystem, root = require("fsspec").url_to_fs(folder)
     filesystem.invalidate_cache(root)
     root = root.rstrip("/")
     folders: dict[str, list[File]] = {}
     for path in sorted(filesystem.find(root)):
-        relative, _, _ = path[len(root) + 1 :].rpartition("/")
+        relative, _, name = path[len(root) + 1 :].rpartition("/")
+        if not wanted(name):
+            continue
         folders.setdefault(relative or ".", []).append(RemoteFile(filesystem, path))
     yield from sorted(folders.items())

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tbio.extras import require
-from tbio.series import ScalarSeries
+from tbio.series import ScalarSeries, joined
 
 if TYPE_CHECKING:
     import pandas
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 Array = npt.NDArray[Any]
+_ma: Any = np.ma  # older numpy has no types for it
 Index: TypeAlias = Literal["step", "wall_time", "relative_time"]
 
 _INDEX_OF: dict[str, Callable[[ScalarSeries], Array]] = {
@@ -58,17 +59,17 @@ class ScalarTable:
     @cached_property
     def step(self) -> npt.NDArray[np.int64]:
         """The step of each row, int64[n]."""
-        return _joined([series.steps for series in self.series], np.int64)
+        return joined([series.steps for series in self.series], np.int64)
 
     @cached_property
     def wall_time(self) -> npt.NDArray[np.float64]:
         """Seconds since the epoch, UTC, of each row, float64[n]."""
-        return _joined([series.wall_times for series in self.series], np.float64)
+        return joined([series.wall_times for series in self.series], np.float64)
 
     @cached_property
     def value(self) -> Array:
         """The value of each row: float32[n], or what holds the values of all series."""
-        return _joined([series.values for series in self.series], np.float32)
+        return joined([series.values for series in self.series], np.float32)
 
     def _repeat(self, names: list[str]) -> Array:
         cells = np.empty(len(names), object)
@@ -150,13 +151,13 @@ class ScalarTable:
 class WideTable:
     """Scalars in wide form: run, the index, and a column for each tag.
 
-    A tag that is called "run" or like the index has ``tag:`` put before its column's name.
+    A tag that is called "run" or like the index has ``tag:`` put in front of its column's name.
 
     Attributes:
         index: the index column's name.
         run: object[n] of ``str``.
         at: the index column, int64[n] or float64[n]; sorted within each run.
-        columns: tag -> masked array[n]; masked where the tag has no value in that row.
+        pieces: tag -> the rows that each run's series of it fills, and the series.
     """
 
     def __init__(self, series: Sequence[ScalarSeries], index: Index) -> None:
@@ -168,43 +169,50 @@ class WideTable:
         names = np.empty(len(runs), object)
         names[:] = list(runs)
         self.run = np.repeat(names, [len(part.at) for part in rows])
-        self.at = _joined([part.at for part in rows], np.int64 if index == "step" else np.float64)
+        self.at = joined([part.at for part in rows], np.int64 if index == "step" else np.float64)
         begins = np.cumsum([0, *(len(part.at) for part in rows)])
-        self.columns: dict[str, np.ma.MaskedArray[Any, Any]] = {}
-        for tag in sorted({one.tag for one in series}):
-            pieces = [
-                (begin + part.places[tag], part.series[tag].values)
-                for begin, part in zip(begins.tolist(), rows, strict=False)
-                if tag in part.places
-            ]
-            dtype = np.result_type(*(values.dtype for _, values in pieces))
-            values: np.ma.MaskedArray[Any, Any] = np.ma.array(
-                np.zeros(len(self.at), dtype), mask=np.ones(len(self.at), bool)
-            )
-            for places, piece in pieces:
-                values[places] = piece
-            self.columns[tag] = values
+        self.pieces: dict[str, list[tuple[Array, ScalarSeries]]] = {}
+        for begin, part in zip(begins.tolist(), rows, strict=False):
+            for tag, places in part.places.items():
+                self.pieces.setdefault(tag, []).append((begin + places, part.series[tag]))
+        self.pieces = dict(sorted(self.pieces.items()))
+
+    @cached_property
+    def columns(self) -> dict[str, np.ma.MaskedArray[Any, Any]]:
+        """Tag -> masked array[n]; masked where the tag has no value in that row."""
+        columns = {}
+        for tag, pieces in self.pieces.items():
+            values = joined([series.values for _, series in pieces], np.float32)
+            places = np.concatenate([places for places, _ in pieces])
+            column = _ma.masked_all(len(self.at), values.dtype)
+            column[places] = values
+            columns[tag] = column
+        return columns
 
     def __len__(self) -> int:
         return len(self.at)
 
     def __repr__(self) -> str:
-        return f"<WideTable: {len(self)} rows of {len(self.columns)} tags by {self.index}>"
+        return f"<WideTable: {len(self)} rows of {len(self.pieces)} tags by {self.index}>"
 
     def names(self) -> list[str]:
-        """The columns' names: run, the index, the tags."""
-        taken = ("run", self.index)
-        return [*taken, *(f"tag:{tag}" if tag in taken else tag for tag in self.columns)]
+        """The columns' names, each of them once: run, the index, the tags."""
+        names = ["run", str(self.index)]
+        for tag in self.pieces:
+            while tag in names:
+                tag = f"tag:{tag}"
+            names.append(tag)
+        return names
 
     def _filled(self) -> Iterator[tuple[str, Array]]:
         """Names and plain arrays; NaN where there is no value (integers become float64 then)."""
         arrays = [self.run, self.at]
         for values in self.columns.values():
-            if not np.ma.is_masked(values):
+            if not _ma.is_masked(values):
                 arrays.append(values.data)
             else:
                 plain = values.data.astype(np.result_type(values.dtype, np.float16), copy=True)
-                plain[np.ma.getmaskarray(values)] = np.nan
+                plain[_ma.getmaskarray(values)] = np.nan
                 arrays.append(plain)
         return zip(self.names(), arrays, strict=True)
 
@@ -226,8 +234,7 @@ class WideTable:
         pa = require("pyarrow")
         arrays = [pa.array(self.run.tolist(), pa.string()), pa.array(self.at)]
         arrays += [
-            pa.array(values.data, mask=np.ma.getmaskarray(values))
-            for values in self.columns.values()
+            pa.array(values.data, mask=_ma.getmaskarray(values)) for values in self.columns.values()
         ]
         return pa.table(dict(zip(self.names(), arrays, strict=True)))
 
@@ -245,7 +252,7 @@ class WideTable:
             if values is None:
                 columns[name] = pl.Series(name, filled.tolist() if name == "run" else filled)
             else:
-                present = pl.Series(~np.ma.getmaskarray(values))
+                present = pl.Series(~_ma.getmaskarray(values))
                 whole = pl.Series(name, values.data)
                 columns[name] = pl.select(pl.when(present).then(whole).alias(name))[name]
         frame: polars.DataFrame = pl.DataFrame(columns)
@@ -278,7 +285,3 @@ def _occurrences(at: Array) -> Array:
     keys["at"] = at
     keys["nth"][order] = count
     return keys
-
-
-def _joined(columns: list[Array], empty: npt.DTypeLike) -> Array:
-    return np.concatenate(columns) if columns else np.empty(0, empty)

@@ -176,7 +176,7 @@ MISTAKES = {
     "no event files": (["ls", "EMPTY"], 1, "no event files"),
     "no such run": (["ls", "GOLDEN", "--runs", "trian"], 1, "no run 'trian' in"),
     "no such tag": (["export", "GOLDEN", "-", "--tags", "los"], 1, "nearest: 'loss'"),
-    "no csv": (["export", "GOLDEN", "out.docx"], 1, "ends in .csv, got 'out.docx'"),
+    "no csv": (["export", "GOLDEN", "out.docx"], 2, "ends in .csv, got 'out.docx'"),
     "no folder": (["export", "GOLDEN", "EMPTY/no/out.csv"], 1, "No such file or directory"),
     "no command": ([], 2, "required"),
     "no such command": (["exprot"], 2, "invalid choice"),
@@ -203,6 +203,56 @@ def test_nothing_from_a_log_steers_the_terminal(tmp_path: Path) -> None:
     done = command("ls", tmp_path)
     assert "\x1b" not in done.stdout
     assert r"\x1b]0;owned\x07\x1b[31mred" in done.stdout
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/stdin"), reason="no /dev/stdin here")
+def test_a_pipe_is_read_like_a_file() -> None:
+    (file,) = (GOLDEN / "test").iterdir()
+    done = subprocess.run(
+        [sys.executable, "-m", "tbio", "export", "/dev/stdin", "-"],
+        input=file.read_bytes(),
+        capture_output=True,
+        check=True,
+    )
+    assert len(done.stdout.splitlines()) == 41
+
+
+def test_a_terminal_that_shows_ascii_only(tmp_path: Path) -> None:
+    with SummaryWriter(tmp_path) as writer:
+        writer.add_scalar("größe", 1, 1)
+    done = command("ls", tmp_path, PYTHONIOENCODING="ascii")
+    assert done.returncode == 0
+    assert r"gr\xf6\xdfe" in done.stdout
+
+
+@pytest.mark.parametrize("words", [("ls", GOLDEN), ("export", GOLDEN, "-")])
+def test_a_closed_output(words: tuple[str, ...]) -> None:
+    line = " ".join(map(str, [sys.executable, "-m", "tbio", *words]))
+    done = subprocess.run(f"{line} >&-", shell=True, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "tbio: the standard output is closed\n")
+
+
+def test_a_url_without_its_library() -> None:
+    done = command("ls", "gopher://host/logs")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "gopher" in done.stderr
+
+
+def test_terminated_in_the_middle(tmp_path: Path) -> None:
+    code = f"""
+import os, signal, sys
+from tbio import cli, exports
+write = exports._series_csv
+def stop(*arguments):
+    os.kill(os.getpid(), signal.SIGTERM)
+    yield from write(*arguments)
+exports._series_csv = stop
+sys.exit(cli.main(["export", {str(GOLDEN)!r}, {str(tmp_path / "out.csv")!r}]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert done.returncode == 128 + 15
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_printable() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 import tbio
 from tbio import SummaryWriter
-from tbio.exports import ExportReport, replacing, texts
+from tbio.exports import ExportReport, is_csv, replacing, texts
 
 GOLDEN = Path(__file__).parent / "golden" / "digits"
 
@@ -49,6 +49,16 @@ def test_wide(tmp_path: Path) -> None:
         [".", "1", "0.2", "nan"],
         [".", "1", "0.3", ""],
     ]
+
+
+def test_floats_stay_short_beside_doubles(tmp_path: Path) -> None:
+    with SummaryWriter(tmp_path / "a") as writer:
+        writer.add_scalar("x", 0.1, 0)
+        writer.add_scalar("x", 0.2, 1, double_precision=True)
+    with SummaryWriter(tmp_path / "b") as writer:
+        writer.add_scalar("x", 0.3, 0)
+    assert [row[4] for row in exported(tmp_path)[1:]] == ["0.1", "0.2", "0.3"]
+    assert [row[2] for row in exported(tmp_path, wide=True)[1:]] == ["0.1", "0.2", "0.3"]
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
@@ -110,7 +120,18 @@ def test_a_folder_whose_name_is_no_text(tmp_path: Path) -> None:
         writer.add_scalar("x", 1, 1, 1.0)
     file = io.BytesIO()
     tbio.export(tbio.open(tmp_path), file)
-    assert file.getvalue().splitlines()[1] == b"\xff,x,1,1.0,1.0"
+    assert file.getvalue().splitlines()[1] == b"\\xff,x,1,1.0,1.0"
+
+
+def test_dev_is_a_folder_too(tmp_path: Path) -> None:
+    assert not is_csv("/dev/shm/out.parquet")
+    assert is_csv("/dev/stdout")
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        tbio.export(tbio.open(GOLDEN), tmp_path / "no" / "out.csv")
+    assert caught.value.filename == str(tmp_path / "no" / "out.csv")
 
 
 def test_wants_csv(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ LAYERS = {
     "record": 1,
     "tensor": 1,
     "arrays": 1,
+    "tag_book": 1,
     "storage": 1,
     "record_file": 2,
     "event_file": 2,
@@ -31,13 +32,15 @@ LAYERS = {
     "run": 3,
     "logdir": 3,
     "background": 3,
+    "file_writer": 3,
+    "run_writer": 3,
     "writer": 3,
     "exports": 4,
     "cli": 6,
 }
 #: The two sides of layer 3, which never import each other.
 READING = {"series", "tables", "run", "logdir"}
-WRITING = {"background", "writer"}
+WRITING = {"background", "file_writer", "run_writer", "writer"}
 #: They gather what the others define.
 FACES = {"__init__", "__main__"}
 

@@ -147,6 +147,44 @@ def test_opening_reads_no_event(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert str(tmp_path) in repr(logs)
 
 
+def test_links_between_folders_do_not_explode(tmp_path: Path) -> None:
+    for one in "abcdefgh":
+        log(tmp_path / one, points=1)
+        for other in "abcdefgh":
+            (tmp_path / one / f"to_{other}").symlink_to(tmp_path / other)
+    logs = tbio.open(tmp_path)
+    assert set("abcdefgh") <= set(logs)
+    assert len(logs) <= 8 * 5
+
+
+def test_pipes_in_the_tree_are_passed_over(tmp_path: Path) -> None:
+    log(tmp_path)
+    os.mkfifo(tmp_path / "pipe.tfevents")
+    assert steps_of(tbio.open(tmp_path)) == [0, 1, 2]
+
+
+def test_a_folder_whose_name_is_no_text(tmp_path: Path) -> None:
+    folder = os.fsdecode(os.fsencode(tmp_path) + b"/\xff")
+    try:
+        os.makedirs(folder)
+    except OSError:
+        pytest.skip("this file system has UTF-8 names only")
+    log(Path(folder))
+    logs = tbio.open(tmp_path)
+    assert list(logs) == ["\\xff"]
+    assert logs.to_pandas().run.tolist() == ["\\xff"] * 3
+    assert logs.to_polars()["run"].to_list() == ["\\xff"] * 3
+
+
+def test_text_files_are_refused(tmp_path: Path) -> None:
+    log(tmp_path)
+    (file,) = tmp_path.iterdir()
+    with file.open() as opened, pytest.raises(TypeError, match="binary mode"):
+        tbio.open(opened)
+    with pytest.raises(TypeError, match="want str names in a mapping, got 3"):
+        tbio.open({3: tmp_path})  # type: ignore[dict-item]
+
+
 # ---- selection
 
 
@@ -228,6 +266,31 @@ def test_bfloat16(tmp_path: Path) -> None:
     assert series.values.dtype == np.float32
 
 
+def test_integers_beside_floats_stay_exact(tmp_path: Path) -> None:
+    events = [
+        value_event(0, tensor_value("x", np.int64(2**60 + 1))),
+        value_event(1, tensor_value("x", np.float32(0.5))),
+        value_event(2, tensor_value("x", np.uint64(2**64 - 1))),
+    ]
+    series = tbio.open(write(tmp_path / "a.tfevents", *events))["."].scalars["x"]
+    assert series.values.tolist() == [2**60 + 1, 0.5, 2**64 - 1]
+
+
+def test_floats_beside_doubles(tmp_path: Path) -> None:
+    values = [
+        scalar.encode("x", 0.1),
+        scalar.encode("x", 0.1, exact=True),
+        tensor_value("x", np.float64(0.1)),
+        tensor_value("x", np.float32(0.3)),
+    ]
+    events = [value_event(step, value) for step, value in enumerate(values)]
+    series = tbio.open(write(tmp_path / "a.tfevents", *events))["."].scalars["x"]
+    assert series.values.tolist() == [float(np.float32(0.1)), 0.1, 0.1, float(np.float32(0.3))]
+    assert series.single is not None
+    assert series.single.tolist() == [True, False, False, True]
+    assert series[1:].single is not None
+
+
 def test_several_values_in_an_event_and_a_tag_twice(tmp_path: Path) -> None:
     values = [scalar.encode(tag, number) for tag, number in [("a", 1), ("b", 2), ("a", 3)]]
     run = tbio.open(write(tmp_path / "a.tfevents", value_event(5, *values)))["."]
@@ -279,6 +342,8 @@ def test_a_wall_time_that_is_none_is_kept(tmp_path: Path) -> None:
     event = value_event(0, scalar.encode("x", 1.0), wall_time=float("nan"))
     series = tbio.open(write(tmp_path / "a.tfevents", event))["."].scalars["x"]
     assert np.isnan(series.wall_times).tolist() == [True]
+    (problem,) = tbio.open(tmp_path)["."].report.problems
+    assert problem.what == "a wall time that is no number"
 
 
 # ---- several files, restarts, duplicates
@@ -401,6 +466,33 @@ def test_reload_after_files_were_replaced_or_removed(tmp_path: Path) -> None:
     logs.reload()
     assert steps_of(logs, "a") == list(range(10, 30))
     assert list(logs) == ["a"]
+
+
+@pytest.mark.parametrize("again", ["in place", "made anew"])
+def test_reload_after_a_file_was_written_anew(tmp_path: Path, again: str) -> None:
+    file = write(tmp_path / "1.tfevents", *(scalar_event(step, 0) for step in range(5)))
+    logs = tbio.open(tmp_path)
+    assert len(steps_of(logs)) == 5
+    data = b"".join(
+        encode_record(scalar_event(step, 0).SerializeToString()) for step in range(100, 109)
+    )
+    if again == "made anew":
+        file.unlink()  # and the next file may get its inode
+    file.write_bytes(data)
+    logs.reload()
+    assert steps_of(logs) == list(range(100, 109))
+
+
+def test_damage_is_raised_each_time(tmp_path: Path) -> None:
+    first = write(tmp_path / "1.tfevents", *(scalar_event(step, 0) for step in range(10)))
+    write(tmp_path / "2.tfevents", *(scalar_event(step, 0) for step in range(10, 20)))
+    data = bytearray(first.read_bytes())
+    data[len(data) // 2] ^= 1
+    first.write_bytes(data)
+    logs = tbio.open(tmp_path, on_damage="raise")
+    for _ in range(2):
+        with pytest.raises(tbio.DamageError):
+            steps_of(logs)
 
 
 def test_a_file_that_vanishes_or_is_forbidden_leaves_the_others(tmp_path: Path) -> None:

@@ -131,6 +131,9 @@ def test_wide_keeps_nan_apart_from_nothing() -> None:
 def test_wide_with_a_tag_called_step() -> None:
     wide = ScalarTable([series([1], tag="step"), series([2], tag="run")]).wide()
     assert wide.names() == ["run", "step", "tag:run", "tag:step"]
+    both = ScalarTable([series([1], tag="run"), series([2], tag="tag:run")]).wide()
+    assert both.names() == ["run", "step", "tag:run", "tag:tag:run"]
+    assert both.to_pandas().shape == (1, 4)
 
 
 def test_wide_against_pandas() -> None:

@@ -21,6 +21,7 @@ import pytest
 import tbio
 from tbio import SummaryWriter
 from tbio.event_file import EventFileWriter
+from tbio.file_writer import FileWriter
 from tbio.masked_crc import masked_crc
 from tbio.proto.event_pb2 import Event, SessionLog
 
@@ -315,18 +316,20 @@ def test_threads_share_a_writer(tmp_path: Path) -> None:
         assert [step for step, _ in points(tmp_path, str(number))] == list(range(2000))
 
 
-def _log_in_child(writer: SummaryWriter) -> None:
+def _log_in_child(writer: SummaryWriter, close: bool) -> None:
     writer.add_scalar("child", 1, 1)
-    writer.close()
+    if close:
+        writer.close()
 
 
+@pytest.mark.parametrize("close", [True, False])
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_forked_child_writes_a_file_of_its_own(tmp_path: Path) -> None:
+def test_a_forked_child_writes_a_file_of_its_own(tmp_path: Path, close: bool) -> None:
     writer = SummaryWriter(tmp_path)
     for step in range(1000):
         writer.add_scalar("parent", step, step)
-    child = multiprocessing.get_context("fork").Process(target=_log_in_child, args=(writer,))
+    child = multiprocessing.get_context("fork").Process(target=_log_in_child, args=(writer, close))
     child.start()
     child.join(20)
     assert child.exitcode == 0
@@ -475,13 +478,100 @@ def test_an_event_that_is_given_up_takes_no_metadata_with_it(
     assert value.metadata.plugin_data.plugin_name == "scalars"
 
 
+def test_closing_in_the_middle_of_a_call_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = SummaryWriter(tmp_path)
+    put = FileWriter.put
+    closes = iter([True])
+
+    def close_first(self: FileWriter, *arguments: Any) -> None:
+        if next(closes, False):
+            writer.close()
+        put(self, *arguments)
+
+    monkeypatch.setattr(FileWriter, "put", close_first)
+    writer.add_scalar("x", 1, 1)
+    writer.add_scalar("x", 2, 2)
+    writer.close()
+    assert points(tmp_path, "x") == [(1, 1.0), (2, 2.0)]
+
+
+def test_a_call_while_the_interpreter_goes_down(tmp_path: Path) -> None:
+    code = """
+import sys
+from tbio import SummaryWriter
+class Last:
+    def __init__(self, writer): self.writer = writer
+    def __del__(self): self.writer.add_scalar("x", 1, 1); self.writer.flush()
+last = Last(SummaryWriter(sys.argv[1]))
+sys.modules["keeps it to the end"] = last
+"""
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], timeout=30, check=False)
+
+
+def test_a_handler_that_raises_leaves_the_other_files(tmp_path: Path) -> None:
+    (tmp_path / "m_a").write_text("in the way")
+
+    def refuse(error: OSError) -> None:
+        raise RuntimeError("the handler failed")
+
+    writer = SummaryWriter(tmp_path, on_error=refuse)
+    writer._background._thread = threading.current_thread()  # no thread but this one
+    writer.add_scalars("m", {"a": 1, "b": 2}, 0)
+    with pytest.raises(RuntimeError, match="the handler failed"):
+        writer.flush()
+    assert points(tmp_path, "m", "m_b") == [(0, 2.0)]
+    with (
+        pytest.raises(RuntimeError, match="the handler failed"),
+        pytest.warns(tbio.TbioWarning, match="1 events were lost"),
+    ):
+        writer.close()
+    assert writer.dropped == 1
+
+
+def test_reopening_where_it_cannot_does_not_disturb(tmp_path: Path) -> None:
+    writer = SummaryWriter(tmp_path / "run")
+    writer.close()
+    shutil.rmtree(tmp_path / "run")
+    (tmp_path / "run").write_text("in the way")
+    with pytest.warns(tbio.TbioWarning, match="File exists|Not a directory"):
+        writer.add_scalar("x", 1, 1)
+        writer.flush()
+    (tmp_path / "run").unlink()
+    writer.close()
+    assert points(tmp_path / "run", "x") == [(1, 1.0)]
+
+
+def test_the_working_folder_may_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    writer = SummaryWriter("run")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    writer.add_scalars("m", {"a": 1}, 0)
+    writer.close()
+    writer.add_scalar("x", 1, 1)
+    writer.close()
+    assert writer.log_dir == "run"
+    assert sorted(tbio.open(tmp_path)) == ["run", "run/m_a"]
+
+
+def test_steps_that_go_back_are_told_once_a_tag(tmp_path: Path) -> None:
+    writer = SummaryWriter(tmp_path)
+    with pytest.warns(tbio.TbioWarning, match="'x': step 3 after step 5") as warned:
+        for step in (5, 5, 3, 2, 9, 1):
+            writer.add_scalar("x", 1, step)
+        writer.close()
+    assert len(warned) == 1
+
+
 @pytest.mark.parametrize(
     ("names", "error"),
     [(("\udc80", ""), ValueError), (("", b"x"), TypeError), ((7, ""), TypeError)],
 )
 def test_names_are_checked_at_once(tmp_path: Path, names: Any, error: type[Exception]) -> None:
     with SummaryWriter(tmp_path) as writer:
-        with pytest.raises(error, match=r"'x', (display_name|summary_description): "):
+        with pytest.raises(error, match=r"'x': (display_name|summary_description): "):
             writer.add_scalar("x", 1, 1, display_name=names[0], summary_description=names[1])
         with pytest.raises(ValueError, match="no folder inside"):
             writer.add_scalars("m", {"a\0b": 1})

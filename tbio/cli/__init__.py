@@ -7,7 +7,9 @@ Results go to the standard output or a file, words and progress to the standard 
 from __future__ import annotations
 
 import argparse
+import io
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Sequence
@@ -48,7 +50,13 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line; its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that a terminal cannot show ends nothing
+            stream.reconfigure(errors="backslashreplace")
     arguments = parser().parse_args(argv)
+    if sys.stdout is None:
+        return _fail("the standard output is closed")
+    signal.signal(signal.SIGTERM, _stop)
     warnings.showwarning = _show_warning
     warnings.simplefilter("always", TbioWarning)
     try:
@@ -63,9 +71,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _fail(f"{where}{error.strerror or error}")
-    except (TbioError, ValueError) as error:
+    except (TbioError, ValueError, ImportError) as error:
         return _fail(str(error))
     return code
+
+
+def _stop(number: int, frame: object) -> None:
+    """End by an exception, so that nothing half done is left behind."""
+    sys.exit(128 + number)
 
 
 def _fail(message: str) -> int:

@@ -11,6 +11,7 @@ import argparse
 import tbio
 from tbio.cli import source
 from tbio.cli.render import count_of
+from tbio.exports import is_csv
 
 HELP = "write every scalar as CSV"
 EXAMPLES = """\
@@ -25,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     source.add_arguments(parser)
     parser.add_argument(
-        "out", metavar="OUT.csv", help="the file to write; - is the standard output"
+        "out", metavar="OUT.csv", type=_csv, help="the file to write; - is the standard output"
     )
     parser.add_argument(
         "--wide", action="store_true", help="one row a run and step, one column a tag"
@@ -36,6 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="leave names as they are that a spreadsheet would take for a formula; "
         "without this they get an apostrophe in front",
     )
+
+
+def _csv(path: str) -> str:
+    if not is_csv(path):
+        raise argparse.ArgumentTypeError(f"want a file name that ends in .csv, got {path!r}")
+    return path
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -1,0 +1,76 @@
+"""What an event file was told of each tag: whether it knows it, as what, and how far it went."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+
+class News(NamedTuple):
+    """What became known since the last time.
+
+    Attributes:
+        tags: those met for the first time.
+        remarks: sentences for the user; each is made once a tag.
+    """
+
+    tags: list[str]
+    remarks: list[str]
+
+
+class TagBook:
+    """The tags of one event file, as the background thread meets them.
+
+    A tag's metadata need to be written with its first value only, so somebody must know which one
+    that is. And what TensorBoard shows wrongly is worth a word: its data server hides points behind
+    a step that goes back (tensorboard/data/server/reservoir.rs), and a tag has one kind only.
+
+    >>> book = TagBook()
+    >>> book.meet("loss", "scalar", 7), book.meet("loss", "scalar", 3)
+    (True, False)
+    >>> book.news().remarks
+    ["'loss': step 3 after step 7; TensorBoard may hide the points in between"]
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[str, int]] = {}
+        self._told: set[tuple[str, str]] = set()
+        self._tags: list[str] = []
+        self._remarks: list[str] = []
+
+    def meet(self, tag: str, kind: str, step: int) -> bool:
+        """Note a value that is about to be written; whether it is the tag's first."""
+        before = self._known.get(tag)
+        self._known[tag] = kind, step
+        if before is None:
+            self._tags.append(tag)
+            return True
+        known_kind, last = before
+        if step < last:
+            what = f"step {step} after step {last}; TensorBoard may hide the points in between"
+            self._remark(tag, "step", what)
+        if kind != known_kind:
+            what = f"{kind} after {known_kind}; TensorBoard shows a tag as one kind only"
+            self._remark(tag, "kind", what)
+        return False
+
+    def _remark(self, tag: str, about: str, what: str) -> None:
+        if (tag, about) not in self._told:
+            self._told.add((tag, about))
+            self._remarks.append(f"{tag!r}: {what}")
+
+    def news(self) -> News:
+        """What became known since the last call."""
+        news = News(self._tags, self._remarks)
+        self._tags, self._remarks = [], []
+        return news
+
+    def forget(self, tags: Iterable[str]) -> None:
+        """Values that were met first did not get written after all."""
+        for tag in tags:
+            self._known.pop(tag, None)
+
+    def clear(self) -> None:
+        """The file begins anew."""
+        self._known.clear()
+        self._tags.clear()
