@@ -12,8 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-_ma: Any = np.ma  # older numpy has no types for it
-
 
 def number(value: Any) -> float | int:
     """The one number in ``value``, as a Python ``float`` or ``int``.
@@ -37,7 +35,7 @@ def number(value: Any) -> float | int:
         raise TypeError(f"want a number, got the type {value.__name__}")
     if shape is not None and math.prod(shape) != 1:
         raise ValueError(f"want one number, got {_describe(value)}")
-    if _ma.is_masked(value):
+    if np.ma.is_masked(value):
         raise ValueError(f"want one number, got {_describe(value)} that is masked")
     if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "mM":
         raise TypeError(f"want a number, got {_describe(value)}")
@@ -75,7 +73,7 @@ def to_numpy(value: Any) -> npt.NDArray[Any]:
         except (TypeError, ValueError) as error:
             raise TypeError(f"want numbers, got {_describe(value)}") from error
     if isinstance(array, np.ma.MaskedArray):
-        missing = _ma.getmaskarray(array)
+        missing = np.ma.getmaskarray(array)
         if missing.any():
             kind = array.dtype if array.dtype.kind in "fc" else np.float64
             array = np.where(missing, np.nan, array.data.astype(kind)).astype(kind)

@@ -166,7 +166,7 @@ class Background:
             self._draining = True
             errors: list[Exception] = []
             try:
-                self._encode()
+                remarks = self._encode()
                 due = retry or time.monotonic() >= self._retry_at
                 for file in self._files:
                     if not file.waiting:
@@ -178,13 +178,18 @@ class Background:
                             self.dropped += file.drop_waiting(_WAITING_BYTES)
                     except Exception as error:  # of the user's callable, or a warning made an error
                         errors.append(error)
+                for remark in remarks:
+                    try:
+                        self._warn(remark)
+                    except TbioWarning as error:
+                        errors.append(error)
             finally:
                 self._draining = False
             if errors:
                 raise errors[0]
 
-    def _encode(self) -> None:
-        """Move the queue into its files' waiting records."""
+    def _encode(self) -> list[str]:
+        """Move the queue into its files' waiting records; what is to be remarked of them."""
         batches: dict[EventFileWriter, list[bytes]] = {}
         tags: dict[EventFileWriter, list[str]] = {}
         remarks: list[str] = []
@@ -206,8 +211,7 @@ class Background:
         finally:
             for file, records in batches.items():
                 file.append(b"".join(records), len(records), tags[file])
-        for remark in remarks:
-            self._warn(remark)
+        return remarks
 
     def _write(self, file: EventFileWriter) -> None:
         try:

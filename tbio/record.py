@@ -230,8 +230,12 @@ class RecordDecoder:
                 if lost.candidate is None:
                     lost.candidate = self._base + at
             elif masked_crc(memoryview(buffer)[start:stop]) == _FOOTER.unpack_from(buffer, stop)[0]:
-                if lost.kind == "truncated" and self._is_embedded(after):
-                    continue
+                if lost.kind == "truncated":
+                    if len(buffer) < after + HEADER_BYTES and not self._ended():
+                        self._skip_to(at, lost)  # wait for what follows it
+                        return None
+                    if self._is_embedded(after):
+                        continue
                 self._at = at
                 self._lost = None
                 kind: DamageKind = "length" if lost.kind == "truncated" else lost.kind

@@ -21,13 +21,13 @@ def joined(columns: Sequence[npt.NDArray[Any]], empty: npt.DTypeLike) -> npt.NDA
     """
     if not columns:
         return np.empty(0, empty)
-    whole = np.concatenate(columns)
+    whole: npt.NDArray[Any] = np.concatenate(columns)
     if whole.dtype.kind in "fc":
         for column in columns:
             if column.dtype.kind in "iu" and column.itemsize == 8:
                 numbers = column.astype(whole.dtype).tolist()
                 if numbers != column.tolist():  # Python compares int and float exactly
-                    return np.concatenate([piece.astype(object) for piece in columns])
+                    return joined([piece.astype(object) for piece in columns], object)
     return whole
 
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import pyarrow
 
 Array = npt.NDArray[Any]
-_ma: Any = np.ma  # older numpy has no types for it
 Index: TypeAlias = Literal["step", "wall_time", "relative_time"]
 
 _INDEX_OF: dict[str, Callable[[ScalarSeries], Array]] = {
@@ -184,7 +183,7 @@ class WideTable:
         for tag, pieces in self.pieces.items():
             values = joined([series.values for _, series in pieces], np.float32)
             places = np.concatenate([places for places, _ in pieces])
-            column = _ma.masked_all(len(self.at), values.dtype)
+            column: np.ma.MaskedArray[Any, Any] = np.ma.masked_all(len(self.at), values.dtype)
             column[places] = values
             columns[tag] = column
         return columns
@@ -208,11 +207,11 @@ class WideTable:
         """Names and plain arrays; NaN where there is no value (integers become float64 then)."""
         arrays = [self.run, self.at]
         for values in self.columns.values():
-            if not _ma.is_masked(values):
+            if not np.ma.is_masked(values):
                 arrays.append(values.data)
             else:
                 plain = values.data.astype(np.result_type(values.dtype, np.float16), copy=True)
-                plain[_ma.getmaskarray(values)] = np.nan
+                plain[np.ma.getmaskarray(values)] = np.nan
                 arrays.append(plain)
         return zip(self.names(), arrays, strict=True)
 
@@ -234,7 +233,8 @@ class WideTable:
         pa = require("pyarrow")
         arrays = [pa.array(self.run.tolist(), pa.string()), pa.array(self.at)]
         arrays += [
-            pa.array(values.data, mask=_ma.getmaskarray(values)) for values in self.columns.values()
+            pa.array(values.data, mask=np.ma.getmaskarray(values))
+            for values in self.columns.values()
         ]
         return pa.table(dict(zip(self.names(), arrays, strict=True)))
 
@@ -252,7 +252,7 @@ class WideTable:
             if values is None:
                 columns[name] = pl.Series(name, filled.tolist() if name == "run" else filled)
             else:
-                present = pl.Series(~_ma.getmaskarray(values))
+                present = pl.Series(~np.ma.getmaskarray(values))
                 whole = pl.Series(name, values.data)
                 columns[name] = pl.select(pl.when(present).then(whole).alias(name))[name]
         frame: polars.DataFrame = pl.DataFrame(columns)
@@ -267,21 +267,24 @@ class _Rows:
     ) -> None:
         self.series = {series.tag: series for series in members}
         keys = {tag: _occurrences(index_of(series)) for tag, series in self.series.items()}
-        every = np.concatenate(list(keys.values())) if keys else np.empty(0)
-        rows = np.unique(every)
+        every = list(keys.values()) or [_occurrences(np.empty(0))]
+        rows: Any = np.unique(np.concatenate(every))
         self.at: Array = rows["at"]
         self.places = {tag: np.searchsorted(rows, key) for tag, key in keys.items()}
 
 
-def _occurrences(at: Array) -> Array:
-    """Each value with the number of equal ones before it: what tells a row from another."""
+def _occurrences(at: Array) -> Any:
+    """Each value with the number of equal ones before it: what tells a row from another.
+
+    An array of records with the fields "at" and "nth".
+    """
     order = np.argsort(at, kind="stable")
     ordered = at[order]
     fresh = np.ones(len(at), bool)
     fresh[1:] = ordered[1:] != ordered[:-1]
     count = np.arange(len(at))
     count -= np.maximum.accumulate(np.where(fresh, count, 0))
-    keys = np.empty(len(at), [("at", at.dtype), ("nth", np.int64)])
+    keys: Any = np.empty(len(at), [("at", at.dtype), ("nth", np.int64)])
     keys["at"] = at
     keys["nth"][order] = count
     return keys

@@ -220,7 +220,7 @@ def resumed_twice(folder: Path) -> None:
 
 
 def steps_go_back(folder: Path) -> None:
-    with SummaryWriter(folder) as writer:
+    with pytest.warns(TbioWarning, match="step 5 after step 10"), SummaryWriter(folder) as writer:
         for step in (0, 10, 5, 11):
             writer.add_scalar("back", step, step, T)
         for value in range(3):

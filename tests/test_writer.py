@@ -595,3 +595,14 @@ def test_event_file_writer(tmp_path: Path) -> None:
     writer.close()
     with pytest.raises(tbio.WriterClosedError, match="closed"):
         writer.add_event(Event())
+
+
+def test_a_warning_made_an_error_costs_no_event(tmp_path: Path) -> None:
+    writer = SummaryWriter(tmp_path)
+    writer._background._thread = threading.current_thread()  # no thread but this one
+    for step in (5, 3, 1):
+        writer.add_scalar("x", 1, step)
+    with pytest.raises(tbio.TbioWarning, match="step 3 after step 5"):
+        writer.flush()
+    assert [step for step, _ in points(tmp_path, "x")] == [5, 3, 1]
+    writer.close()

@@ -38,6 +38,7 @@ import dataclasses
 import enum
 import functools
 import json
+import math
 import os
 import types
 from collections.abc import Iterable, Mapping, Sequence, Set
@@ -164,12 +165,17 @@ def _plain(value: Any) -> Any:
     if fields is not None:
         return _plain_dict(fields)
     if isinstance(value, Set):
-        return sorted(map(_plain, value), key=repr)
+        return sorted(map(_plain, value), key=_order)
     if isinstance(value, Sequence):
         return [_plain(item) for item in value]
     if hasattr(type(value), "__float__"):  # Decimal, Fraction
         return float(value)
     return _text(_name(value))
+
+
+def _order(item: Any) -> tuple[float, str]:
+    """Numbers first: the order in which a set stands, which has none of its own."""
+    return (item, "") if isinstance(item, (int, float)) else (math.inf, repr(item))
 
 
 def _plain_array(value: Any) -> Any:

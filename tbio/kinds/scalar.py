@@ -48,9 +48,7 @@ def metadata(display_name: str = "", description: str = "") -> SummaryMetadata:
     )
 
 
-def encode(
-    tag: str, value: float, as_tensor: bool = False, exact: bool = False
-) -> Summary.Value:
+def encode(tag: str, value: float, as_tensor: bool = False, exact: bool = False) -> Summary.Value:
     """One scalar as a summary value, without metadata.
 
     Args:
