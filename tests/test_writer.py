@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import multiprocessing
 import os
 import re
 import shutil
@@ -316,25 +315,35 @@ def test_threads_share_a_writer(tmp_path: Path) -> None:
         assert [step for step, _ in points(tmp_path, str(number))] == list(range(2000))
 
 
-def _log_in_child(writer: SummaryWriter, close: bool) -> None:
+FORKS = """
+import multiprocessing, sys
+from tbio import SummaryWriter
+
+def log_in_child(writer, close):
     writer.add_scalar("child", 1, 1)
     if close:
         writer.close()
 
+writer = SummaryWriter(sys.argv[1])
+for step in range(1000):
+    writer.add_scalar("parent", step, step)
+child = multiprocessing.get_context("fork").Process(
+    target=log_in_child, args=(writer, sys.argv[2] == "True")
+)
+child.start()
+child.join(20)
+writer.add_scalar("parent", 1000, 1000)
+writer.close()
+sys.exit(child.exitcode)
+"""
+
 
 @pytest.mark.parametrize("close", [True, False])
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_child_writes_a_file_of_its_own(tmp_path: Path, close: bool) -> None:
-    writer = SummaryWriter(tmp_path)
-    for step in range(1000):
-        writer.add_scalar("parent", step, step)
-    child = multiprocessing.get_context("fork").Process(target=_log_in_child, args=(writer, close))
-    child.start()
-    child.join(20)
-    assert child.exitcode == 0
-    writer.add_scalar("parent", 1000, 1000)
-    writer.close()
+    # In a process of its own: the peers of other tests have threads that forbid to fork.
+    words = [sys.executable, "-c", FORKS, str(tmp_path), str(close)]
+    subprocess.run(words, timeout=60, check=True)
     assert len(files_in(tmp_path)) == 2
     assert [step for step, _ in points(tmp_path, "parent")] == list(range(1001))
     assert points(tmp_path, "child") == [(1, 1.0)]
