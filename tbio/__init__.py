@@ -20,6 +20,8 @@ from tbio.errors import (
 )
 from tbio.event_file import EventFileWriter
 from tbio.exports import export
+from tbio.file_writer import FileWriter
+from tbio.global_writer import GlobalSummaryWriter
 from tbio.logdir import LogDir, read_events, read_records, read_scalars
 from tbio.logdir import open_logdir as open
 from tbio.record_file import RecordWriter
@@ -34,6 +36,8 @@ __all__ = [
     "DamageError",
     "DecodeError",
     "EventFileWriter",
+    "FileWriter",
+    "GlobalSummaryWriter",
     "LogDir",
     "MissingExtraError",
     "NotFoundError",

@@ -93,8 +93,9 @@ def _array(value: Any) -> npt.NDArray[Any]:
         tensor = value.detach().cpu().resolve_conj().resolve_neg()
         try:
             return np.asarray(tensor.numpy())
-        except TypeError:  # a dtype that numpy lacks: bfloat16, float8
-            return np.asarray(tensor.float().numpy())
+        except TypeError:  # a dtype that numpy lacks: bfloat16, float8, complex32
+            wider = tensor.cfloat() if tensor.is_complex() else tensor.float()
+            return np.asarray(wider.numpy())
     if hasattr(value, "__cuda_array_interface__") and hasattr(value, "get"):  # CuPy
         return np.asarray(value.get())
     if hasattr(value, "__array__") or not hasattr(value, "shape"):

@@ -35,6 +35,7 @@ _IDLE_ROUNDS = 10  # rounds without work before the thread sleeps until it is ca
 _QUEUE_ENTRIES = 1 << 16  # more of them make the caller do a round itself
 _WAITING_BYTES = 1 << 26  # what is kept for a disk that refuses, a file
 _RETRY_SECONDS = 1.0
+_OPEN_FILES = 16  # of one writer; the others are opened for each write
 
 
 class _Entry(NamedTuple):
@@ -178,6 +179,7 @@ class Background:
                             self.dropped += file.drop_waiting(_WAITING_BYTES)
                     except Exception as error:  # of the user's callable, or a warning made an error
                         errors.append(error)
+                self._release_files()
                 for remark in remarks:
                     try:
                         self._warn(remark)
@@ -187,6 +189,12 @@ class Background:
                 self._draining = False
             if errors:
                 raise errors[0]
+
+    def _release_files(self) -> None:
+        """Keep a few files open only: a process may have a thousand or so in all."""
+        if len(self._files) > _OPEN_FILES:
+            for file in [file for file in self._files if file.is_open][_OPEN_FILES:]:
+                file.release()
 
     def _encode(self) -> list[str]:
         """Move the queue into its files' waiting records; what is to be remarked of them."""

@@ -136,10 +136,23 @@ class EventFileWriter:
         self._waiting: deque[_Batch] = deque()
         self._written = 0
         self._file: int | None = None
+        self._made = False
+        self._pid = os.getpid()
         self._closed = False
         if not lazy:
             self._create()
             self.write_waiting()
+
+    def _open(self) -> None:
+        """Open the file: a new one, or after `release` the one that was made before."""
+        if self._made:
+            try:
+                self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND)
+            except FileNotFoundError:
+                self._abandon()
+                raise
+        else:
+            self._create()
 
     def _create(self) -> None:
         os.makedirs(self.logdir, exist_ok=True)
@@ -149,6 +162,7 @@ class EventFileWriter:
             with contextlib.suppress(FileExistsError):
                 self._file = os.open(path, flags, 0o666)
                 self.path = path
+        self._made = True
         first = Event(wall_time=time.time(), file_version=FILE_VERSION)
         first.source_metadata.CopyFrom(SourceMetadata(writer=WRITER_NAME))
         self._waiting.appendleft(_Batch(encode_record(first.SerializeToString()), 1))
@@ -209,8 +223,11 @@ class EventFileWriter:
         """
         if not self._waiting:
             return
+        if self._pid != os.getpid():  # a forked child: the file is its parent's
+            self._abandon()
+            self._pid = os.getpid()
         if self._file is None:
-            self._create()
+            self._open()
         elif os.fstat(self._file).st_nlink == 0 and os.name == "posix":
             self._abandon()
             raise FileNotFoundError(errno.ENOENT, "the event file was removed", self.path)
@@ -250,11 +267,22 @@ class EventFileWriter:
         self._abandon()
 
     def _abandon(self) -> None:
+        """Leave the file alone; the next write makes a new one."""
         self.book.clear()
         self._written = 0
+        self._made = False
+        self.release()
+
+    def release(self) -> None:
+        """Close the file until there is something to write again."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the file is open now."""
+        return self._file is not None
 
     def flush(self, sync: bool = False) -> None:
         """Return when everything is in the operating system's hands, or on the disk by ``sync``.
@@ -276,9 +304,7 @@ class EventFileWriter:
         try:
             self.write_waiting()
         finally:
-            if self._file is not None:
-                os.close(self._file)
-                self._file = None
+            self.release()
 
     def __enter__(self) -> EventFileWriter:
         return self

@@ -7,8 +7,10 @@ takes those of any package: what counts is that they serialize to the same bytes
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from google.protobuf.message import DecodeError as ProtobufDecodeError
@@ -65,6 +67,7 @@ class FileWriter:
         self.background = Background(wake_at=max_queue) if background is None else background
         self.event_writer = EventFileWriter(log_dir, filename_suffix=filename_suffix, lazy=lazy)
         self.background.add(self.event_writer)
+        self._defaults: tuple[Any, float | None] = None, None
 
     def get_logdir(self) -> str:
         """The folder, as it was given."""
@@ -115,7 +118,21 @@ class FileWriter:
 
     add_openvino_graph = add_onnx_graph
 
+    @contextlib.contextmanager
+    def use_metadata(
+        self, *, global_step: Any = None, walltime: float | None = None
+    ) -> Iterator[None]:
+        """Give step and wall time to every call in the block that gives none."""
+        before, self._defaults = self._defaults, (global_step, walltime)
+        try:
+            yield
+        finally:
+            self._defaults = before
+
     def _put_event(self, event: Event, step: Any, walltime: float | None) -> None:
+        default_step, default_time = self._defaults
+        step = default_step if step is None else step
+        walltime = default_time if walltime is None else walltime
         event.wall_time = time.time() if walltime is None else float(walltime)
         if step is not None:
             event.step = int(step)

@@ -231,10 +231,14 @@ class RunWriter:
         )
         if note:
             self._warn_once(tag, note)
+        self._put_raw(_summary_event, wall_time, step, parts, folder=folder)
+
+    def _put_raw(self, encode: Callable[..., bytes], *args: Any, folder: str | None = None) -> None:
+        """Have ``encode(book, *args)`` give an event, or do something in its turn."""
         while self._recording():
             writer = self._writer_in(self.log_dir if folder is None else folder)
             with contextlib.suppress(WriterClosedError):  # by another thread, this moment
-                writer.put(_summary_event, wall_time, step, parts)
+                writer.put(encode, *args)
                 return
 
     def _warn_once(self, tag: str, what: str) -> None:
@@ -332,8 +336,10 @@ def naming(tag: str) -> Iterator[None]:
     """Put the tag in front of what is wrong with its value."""
     try:
         yield
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"{tag!r}: {error}") from error
+    except TypeError as error:
+        raise TypeError(f"{tag!r}: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"{tag!r}: {error}") from error
 
 
 def text_of(text: object, what: str) -> str:

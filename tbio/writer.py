@@ -1,26 +1,60 @@
 """SummaryWriter: logs a training run, in the place of torch's and tensorboardX's.
 
 Each ``add_`` method checks and converts in the caller, so that a wrong argument raises where it was
-made, and leaves the encoding and the writing to the background thread.
+made, and leaves the encoding and the writing to the background thread. What it does with a value is
+in the module of its kind (`tbio.kinds`): ``prepare`` or its like here, ``encode`` there.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import time
-from collections.abc import Mapping
-from typing import Any
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Literal, TypeAlias, get_args
 
+from google.protobuf.message import Message
+
+from tbio import arrays, graphs, projector
 from tbio.background import OnError
-from tbio.kinds import scalar
+from tbio.errors import TbioWarning
+from tbio.event_file import EventFileReader
+from tbio.graphs import onnx_graph, openvino_graph
+from tbio.kinds import (
+    audio,
+    figure,
+    histogram,
+    histogram_bins,
+    hparams,
+    image,
+    layout,
+    mesh,
+    pr_curve,
+    raw_tensor,
+    scalar,
+    text,
+    video,
+)
+from tbio.proto.event_pb2 import Event
+from tbio.proto.layout_pb2 import Layout
+from tbio.proto.summary_pb2 import Summary, SummaryMetadata
 from tbio.run_writer import (
     Part,
     RunWriter,
     default_log_dir,
     double_of,
+    flattened,
     naming,
+    step_of,
     text_of,
 )
+from tbio.storage import LocalFile
+from tbio.tag_book import TagBook
+
+#: Where `SummaryWriter.add_scalars` puts its curves.
+ScalarsLayout: TypeAlias = Literal["torch", "tensorboardX", "tags"]
 
 
 class SummaryWriter(RunWriter):
@@ -40,7 +74,10 @@ class SummaryWriter(RunWriter):
             (The queue has a bound of its own, at which the caller lends a hand.)
         flush_secs: the longest that an event may wait for the disk. tbio never waits so long.
         filename_suffix: put at the end of the event file's name.
+        write_to_disk: False logs nothing: every call only checks its arguments.
         logdir: tensorboardX's name for ``log_dir``.
+        comet_config: tensorboardX's; tbio does not mirror to Comet, and warns if it is asked to.
+        scalars_layout: where `add_scalars` puts its curves.
         on_error: when the disk refuses: "warn" (once, then it is tried again and again; what had
             to be given up is counted in `dropped`), "raise" (`WriteFailedError` at the next call),
             or a callable that is given the ``OSError``, on the thread.
@@ -66,18 +103,52 @@ class SummaryWriter(RunWriter):
         max_queue: int = 10,
         flush_secs: float = 120,
         filename_suffix: str = "",
+        write_to_disk: bool = True,
         *,
         logdir: str | os.PathLike[str] | None = None,
+        comet_config: Mapping[str, Any] | None = None,
         on_error: OnError = "warn",
+        scalars_layout: ScalarsLayout = "torch",
     ) -> None:
+        if scalars_layout not in get_args(ScalarsLayout):
+            want = get_args(ScalarsLayout)
+            raise ValueError(f"scalars_layout: want one of {want}, got {scalars_layout!r}")
+        if comet_config is not None and not comet_config.get("disabled", False):
+            warnings.warn("tbio does not mirror to Comet", TbioWarning, stacklevel=2)
         if log_dir is None:
             log_dir = default_log_dir(comment) if logdir is None else logdir
+        #: The edges of ``bins="tensorflow"``.
+        self.default_bins: list[float] = histogram_bins.DEFAULT_EDGES.tolist()
+        self._scalars_layout = scalars_layout
+        self._curves: dict[str, str] = {}  # what add_scalars has logged: name -> folder
+        self._layout = Layout()
+        self._hparams: hparams.Hparams | None = None
+        self._trials = 0
         super().__init__(
-            log_dir, purge_step, max_queue, flush_secs, filename_suffix, on_error, True
+            log_dir, purge_step, max_queue, flush_secs, filename_suffix, on_error, write_to_disk
         )
 
     def __enter__(self) -> SummaryWriter:
         return self
+
+    def _add(
+        self,
+        kind: str,
+        tag: Any,
+        make: Callable[[], tuple[Any, str]],
+        encode: Callable[..., Summary.Value | Sequence[Summary.Value]],
+        metadata: SummaryMetadata | None,
+        global_step: Any,
+        walltime: float | None,
+    ) -> None:
+        """Log one value of a kind whose ``make`` gives what ``encode`` takes, and a note."""
+        tag = self._tag(tag)
+        with naming(tag):
+            value, note = make()
+        part = Part(kind, tag, metadata, encode, (value,))
+        self._put([part], global_step, walltime, note=note)
+
+    # ---- numbers
 
     def add_scalar(
         self,
@@ -136,9 +207,14 @@ class SummaryWriter(RunWriter):
     ) -> None:
         """Log several numbers as curves of one chart.
 
-        As torch does it, each key becomes a run of its own, in the folder
-        ``<log_dir>/<main_tag>_<key>`` (with ``_`` for each ``/`` of ``main_tag``), and ``main_tag``
-        is the tag in each of them. All are written by one thread.
+        Each key becomes a run of its own, so that TensorBoard draws one curve for each under the
+        tag ``main_tag``. Where these runs are is the writer's ``scalars_layout``:
+
+        * "torch" (default): ``<log_dir>/<main_tag>_<key>``, ``_`` for each ``/`` of ``main_tag``.
+        * "tensorboardX": ``<log_dir>/<main_tag>/<key>``.
+        * "tags": nowhere; the tags are ``<main_tag>/<key>`` in the run itself.
+
+        All are written by one thread.
 
         Args:
             main_tag: the name of the chart.
@@ -155,14 +231,744 @@ class SummaryWriter(RunWriter):
             raise TypeError(f"add_scalars({main_tag!r}): want a dict of numbers, got {got}")
         tag = self._tag(main_tag)
         wall_time = time.time() if walltime is None else walltime
-        parts = {
-            self._folder_of(f"{tag.replace('/', '_')}_{text_of(key, 'key')}"): _scalar_part(
-                tag, value
-            )
-            for key, value in tag_scalar_dict.items()
-        }
-        for folder, (part, note) in parts.items():
-            self._put([part], global_step, wall_time, folder=folder, note=note)
+        curves: list[tuple[str | None, Part, str]] = []
+        for key, value in tag_scalar_dict.items():
+            name = text_of(key, "key")
+            if self._scalars_layout == "tags":
+                curves.append((None, *_scalar_part(f"{tag}/{name}", value)))
+                continue
+            between = f"{tag}/" if self._scalars_layout == "tensorboardX" else f"{_flat(tag)}_"
+            folder = self._folder_of(f"{between}{name}")
+            curves.append((folder, *_scalar_part(tag, value)))
+            self._curves[f"{self.log_dir}/{tag}/{name}"] = folder
+        for curve, part, note in curves:
+            self._put([part], global_step, wall_time, folder=curve, note=note)
+
+    @property
+    def scalar_dict(self) -> dict[str, list[list[float]]]:
+        """What `add_scalars` has logged: ``<log_dir>/<tag>/<key>`` -> [wall time, step, value].
+
+        It is read from the event files, and so takes no memory until it is asked for.
+        """
+        self.flush()
+        found: dict[str, list[list[float]]] = {}
+        for name, folder in self._curves.items():
+            points = found.setdefault(name, [])
+            for path in sorted(entry.path for entry in os.scandir(folder) if entry.is_file()):
+                for stored in EventFileReader(LocalFile(path)).events():
+                    event = stored.event
+                    for value in event.summary.value:
+                        number, _ = scalar.decode(value)
+                        points.append([event.wall_time, event.step, number])
+        return found
+
+    def export_scalars_to_json(self, path: str | os.PathLike[str]) -> None:
+        """Write `scalar_dict` as JSON."""
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(self.scalar_dict, file)
+
+    def add_tensor(
+        self, tag: str, tensor: Any, global_step: Any = None, walltime: float | None = None
+    ) -> None:
+        """Log an array or tensor as it is, in its own dtype; no dashboard shows it.
+
+        Args:
+            tag: its name.
+            tensor: numbers or strings of any framework and shape; bfloat16 and float8 stay such.
+            global_step: see `add_scalar`.
+            walltime: see `add_scalar`.
+
+        Raises:
+            As `tbio.kinds.raw_tensor.prepare`.
+        """
+        self._add(
+            "tensor",
+            tag,
+            lambda: (raw_tensor.prepare(tensor), ""),
+            raw_tensor.encode,
+            raw_tensor.metadata(),
+            global_step,
+            walltime,
+        )
+
+    def add_histogram(
+        self,
+        tag: str,
+        values: Any,
+        global_step: Any = None,
+        bins: Any = "tensorflow",
+        walltime: float | None = None,
+        max_bins: int | None = None,
+    ) -> None:
+        """Log the distribution of values. What is not finite is left out, with a warning.
+
+        Args:
+            tag: its name.
+            values: real numbers of any framework and shape.
+            global_step: see `add_scalar`.
+            bins: "tensorflow", a rule of numpy, a number of buckets, or edges; see
+                `tbio.kinds.histogram.of_values`.
+            walltime: see `add_scalar`.
+            max_bins: join neighbours where there are more.
+
+        Raises:
+            TypeError, ValueError: no real numbers; no such bins.
+        """
+        self._add(
+            "histogram",
+            tag,
+            lambda: histogram.of_values(values, bins, max_bins),
+            histogram.encode,
+            None,
+            global_step,
+            walltime,
+        )
+
+    def add_histogram_raw(
+        self,
+        tag: str,
+        min: Any,
+        max: Any,
+        num: Any,
+        sum: Any,
+        sum_squares: Any,
+        bucket_limits: Any,
+        bucket_counts: Any,
+        global_step: Any = None,
+        walltime: float | None = None,
+    ) -> None:
+        """Log a histogram that was counted elsewhere.
+
+        Args:
+            tag: its name.
+            min, max, num, sum, sum_squares: of the values.
+            bucket_limits: the upper limit of each bucket, ascending.
+            bucket_counts: how many values each has.
+            global_step: see `add_scalar`.
+            walltime: see `add_scalar`.
+
+        Raises:
+            TypeError, ValueError: what makes no histogram.
+        """
+        self._add(
+            "histogram",
+            tag,
+            lambda: (
+                histogram.of_counts(min, max, num, sum, sum_squares, bucket_limits, bucket_counts),
+                "",
+            ),
+            histogram.encode,
+            None,
+            global_step,
+            walltime,
+        )
+
+    def add_pr_curve(
+        self,
+        tag: str,
+        labels: Any,
+        predictions: Any,
+        global_step: Any = None,
+        num_thresholds: int = 127,
+        weights: Any = None,
+        walltime: float | None = None,
+    ) -> None:
+        """Log precision and recall of a binary classifier at many thresholds.
+
+        Args:
+            tag: its name.
+            labels: bool, or 0 and 1.
+            predictions: in [0, 1], of the same shape.
+            global_step: see `add_scalar`.
+            num_thresholds: two or more; there is no bound of 127.
+            weights: how much each prediction counts.
+            walltime: see `add_scalar`.
+
+        Raises:
+            As `tbio.kinds.pr_curve.of_predictions`.
+        """
+        self._add_curve(
+            tag,
+            lambda: pr_curve.of_predictions(labels, predictions, num_thresholds, weights),
+            global_step,
+            walltime,
+        )
+
+    def add_pr_curve_raw(
+        self,
+        tag: str,
+        true_positive_counts: Any,
+        false_positive_counts: Any,
+        true_negative_counts: Any,
+        false_negative_counts: Any,
+        precision: Any,
+        recall: Any,
+        global_step: Any = None,
+        num_thresholds: int = 127,
+        weights: Any = None,
+        walltime: float | None = None,
+    ) -> None:
+        """Log a precision-recall curve that was computed elsewhere.
+
+        Args:
+            tag: its name.
+            true_positive_counts, false_positive_counts: [T], at evenly spaced thresholds.
+            true_negative_counts, false_negative_counts: [T].
+            precision, recall: [T].
+            global_step: see `add_scalar`.
+            num_thresholds, weights: of no effect, as in torch; the arrays say it.
+            walltime: see `add_scalar`.
+
+        Raises:
+            As `tbio.kinds.pr_curve.of_counts`.
+        """
+        counts = (
+            true_positive_counts,
+            false_positive_counts,
+            true_negative_counts,
+            false_negative_counts,
+            precision,
+            recall,
+        )
+        self._add_curve(tag, lambda: (pr_curve.of_counts(*counts), ""), global_step, walltime)
+
+    def _add_curve(
+        self,
+        tag: Any,
+        make: Callable[[], tuple[pr_curve.Curve, str]],
+        global_step: Any,
+        walltime: float | None,
+    ) -> None:
+        tag = self._tag(tag)
+        with naming(tag):
+            curve, note = make()
+        metadata = pr_curve.metadata(curve.shape[1])
+        part = Part("PR curve", tag, metadata, pr_curve.encode, (curve,))
+        self._put([part], global_step, walltime, note=note)
+
+    # ---- pictures and sounds
+
+    def add_image(
+        self,
+        tag: str,
+        img_tensor: Any = None,
+        global_step: Any = None,
+        walltime: float | None = None,
+        dataformats: str = "CHW",
+        *,
+        encoded: bytes | str | os.PathLike[str] | None = None,
+    ) -> None:
+        """Log an image.
+
+        Args:
+            tag: its name.
+            img_tensor: an array of any framework: uint8, floats in [0, 1] (what is beyond is
+                clipped, with a warning), bool, uint16, integers from 0 to 255; with 1 to 4
+                channels. Or a Pillow image; or an image file's bytes or path.
+            global_step: see `add_scalar`.
+            walltime: see `add_scalar`.
+            dataformats: a letter for each axis: C, H, W, and N for a batch, drawn as a grid.
+            encoded: an image file's bytes or path, in the place of ``img_tensor``: logged as it is.
+
+        Raises:
+            As `tbio.kinds.image.prepare`.
+        """
+        if (img_tensor is None) == (encoded is None):
+            raise TypeError(f"{tag!r}: want either img_tensor or encoded")
+        self._add_picture(
+            tag,
+            lambda: (
+                image.prepare(img_tensor, dataformats)
+                if encoded is None
+                else (image.prepare_encoded(encoded), "")
+            ),
+            global_step,
+            walltime,
+        )
+
+    def add_images(
+        self,
+        tag: str,
+        img_tensor: Any,
+        global_step: Any = None,
+        walltime: float | None = None,
+        dataformats: str = "NCHW",
+    ) -> None:
+        """Log a batch of images as one grid of 8 columns; see `add_image`."""
+        self._add_picture(
+            tag, lambda: image.prepare(img_tensor, dataformats), global_step, walltime
+        )
+
+    def add_image_with_boxes(
+        self,
+        tag: str,
+        img_tensor: Any,
+        box_tensor: Any,
+        global_step: Any = None,
+        walltime: float | None = None,
+        rescale: float | str = 1,
+        dataformats: str | Sequence[str] | None = "CHW",
+        labels: str | Sequence[str] | None = None,
+    ) -> None:
+        """Log an image with boxes drawn on it.
+
+        tensorboardX has ``dataformats`` and ``labels`` in the sixth and seventh place, torch
+        ``rescale`` and ``dataformats``: in the sixth, a string is understood as the former.
+
+        Args:
+            tag: its name.
+            img_tensor: see `add_image`.
+            box_tensor: [n, 4]: left, top, right, bottom in pixels.
+            global_step: see `add_scalar`.
+            walltime: see `add_scalar`.
+            rescale: how much larger to draw it.
+            dataformats: see `add_image`.
+            labels: a text for each box.
+
+        Raises:
+            As `tbio.kinds.image.prepare_boxes`.
+        """
+        formats: Any = dataformats
+        if isinstance(rescale, str):
+            # The seventh place holds labels then, unless it was left alone.
+            given = labels if isinstance(formats, str) else formats
+            rescale, formats, labels = 1, rescale, given
+        scale, axes, texts = rescale, formats, labels
+        self._add_picture(
+            tag,
+            lambda: image.prepare_boxes(img_tensor, box_tensor, scale, axes, texts),
+            global_step,
+            walltime,
+        )
+
+    def add_figure(
+        self,
+        tag: str,
+        figure: Any,
+        global_step: Any = None,
+        close: bool = True,
+        walltime: float | None = None,
+    ) -> None:
+        """Log a Matplotlib figure as an image; several as a grid.
+
+        Args:
+            tag: its name.
+            figure: a figure, or a list of them.
+            global_step: see `add_scalar`.
+            close: have pyplot forget the figure.
+            walltime: see `add_scalar`.
+
+        Raises:
+            TypeError, ValueError: no figure.
+        """
+        self._add_picture(tag, lambda: (_drawn(figure, close), ""), global_step, walltime)
+
+    def _add_picture(
+        self,
+        tag: Any,
+        make: Callable[[], tuple[image.Picture, str]],
+        global_step: Any,
+        walltime: float | None,
+    ) -> None:
+        self._add("image", tag, make, image.encode, None, global_step, walltime)
+
+    def add_video(
+        self,
+        tag: str,
+        vid_tensor: Any,
+        global_step: Any = None,
+        fps: float = 4,
+        walltime: float | None = None,
+        dataformats: str = "NTCHW",
+        *,
+        format: video.Format = "png",
+    ) -> None:
+        """Log a video, as an animated PNG that TensorBoard's image dashboard plays.
+
+        Args:
+            tag: its name.
+            vid_tensor: frames of the dtypes of `add_image`.
+            global_step: see `add_scalar`.
+            fps: frames a second.
+            walltime: see `add_scalar`.
+            dataformats: a letter for each axis: T is time; videos of a batch play side by side.
+            format: "png" keeps each pixel, "gif" has 256 colours a frame.
+
+        Raises:
+            As `tbio.kinds.video.prepare`.
+        """
+        self._add(
+            "image",
+            tag,
+            lambda: video.prepare(vid_tensor, fps, dataformats, format),
+            video.encode,
+            None,
+            global_step,
+            walltime,
+        )
+
+    def add_audio(
+        self,
+        tag: str,
+        snd_tensor: Any,
+        global_step: Any = None,
+        sample_rate: int = 44100,
+        walltime: float | None = None,
+    ) -> None:
+        """Log a sound, mono or of several channels, as WAV.
+
+        Args:
+            tag: its name.
+            snd_tensor: [frames], [channels, frames] or [frames, channels]: floats in [-1, 1] (what
+                is beyond is clipped, with a warning), or integers at full scale. Or a WAV file's
+                bytes.
+            global_step: see `add_scalar`.
+            sample_rate: frames a second.
+            walltime: see `add_scalar`.
+
+        Raises:
+            As `tbio.kinds.audio.prepare`.
+        """
+        self._add(
+            "audio",
+            tag,
+            lambda: audio.prepare(snd_tensor, sample_rate),
+            audio.encode,
+            audio.metadata(),
+            global_step,
+            walltime,
+        )
+
+    # ---- text, points, settings
+
+    def add_text(
+        self,
+        tag: str,
+        text_string: Any,
+        global_step: Any = None,
+        walltime: float | None = None,
+    ) -> None:
+        """Log Markdown text, or a table of it.
+
+        The tag stays as it is; torch and tensorboardX put ``/text_summary`` behind it.
+
+        Args:
+            tag: its name.
+            text_string: a string; a list of strings, or rows of them, is shown as a table.
+            global_step: see `add_scalar`.
+            walltime: see `add_scalar`.
+
+        Raises:
+            TypeError, ValueError: no text, or none that is UTF-8.
+        """
+        self._add(
+            "text",
+            tag,
+            lambda: (text.prepare(text_string), ""),
+            text.encode,
+            text.metadata(),
+            global_step,
+            walltime,
+        )
+
+    def add_mesh(
+        self,
+        tag: str,
+        vertices: Any,
+        colors: Any = None,
+        faces: Any = None,
+        config_dict: Mapping[str, Any] | None = None,
+        global_step: Any = None,
+        walltime: float | None = None,
+    ) -> None:
+        """Log a mesh or a point cloud.
+
+        Args:
+            tag: its name.
+            vertices: [meshes, vertices, 3], or [vertices, 3] of one.
+            colors: of each vertex, integers from 0 to 255 or floats from 0 to 1.
+            faces: triangles, by three indexes of vertices.
+            config_dict: settings of three.js.
+            global_step: see `add_scalar`.
+            walltime: see `add_scalar`.
+
+        Raises:
+            As `tbio.kinds.mesh.prepare`.
+        """
+        self._add(
+            "mesh",
+            tag,
+            lambda: mesh.prepare(vertices, colors, faces, config_dict),
+            mesh.encode,
+            None,
+            global_step,
+            walltime,
+        )
+
+    def add_embedding(
+        self,
+        mat: Any,
+        metadata: Any = None,
+        label_img: Any = None,
+        global_step: Any = None,
+        tag: str = "default",
+        metadata_header: Any = None,
+    ) -> None:
+        """Write points for TensorBoard's Projector, into files beside the event file.
+
+        Args:
+            mat: [n, d] real numbers of any framework.
+            metadata: a label for each point, or a row of labels.
+            label_img: an image for each point, [n, channels, height, width].
+            global_step: see `add_scalar`; each step is an entry of its own.
+            tag: the embedding's name.
+            metadata_header: names for the columns of ``metadata``.
+
+        Raises:
+            As `tbio.projector.prepare`.
+        """
+        tag = self._tag(tag)
+        with naming(tag):
+            embedding, note = projector.prepare(mat, metadata, label_img, metadata_header)
+        if note:
+            self._warn_once(tag, note)
+        step, _ = step_of(self.step if global_step is None else global_step, f"{tag!r}, step")
+        self._put_raw(_write_embedding, self._base, tag, step, embedding)
+
+    def add_custom_scalars(self, layout: Any) -> None:
+        """Say how the Custom Scalars page arranges charts; several calls add up.
+
+        Args:
+            layout: ``{category: {chart: ["Multiline" or "Margin", tags]}}``, or a Layout message.
+                Tags of a multiline chart are regular expressions.
+
+        Raises:
+            As `tbio.kinds.layout.prepare`.
+        """
+        self._add_layout(*_of_layout(layout))
+
+    def add_custom_scalars_multilinechart(
+        self, tags: Sequence[str], category: str = "default", title: str = "untitled"
+    ) -> None:
+        """Add a chart of several tags to the Custom Scalars page; see `add_custom_scalars`."""
+        self._add_layout(*layout.multiline(tags, category, title))
+
+    def add_custom_scalars_marginchart(
+        self, tags: Sequence[str], category: str = "default", title: str = "untitled"
+    ) -> None:
+        """Add a chart of a value with a margin: tags of value, lower and upper bound."""
+        self._add_layout(*layout.margin(tags, category, title))
+
+    def _add_layout(self, more: Layout, note: str) -> None:
+        self._layout = layout.merge(self._layout, more)
+        part = Part("layout", layout.TAG, layout.metadata(), _encode_layout, (self._layout,))
+        self._put([part], 0, None, note=note)
+
+    # ---- hyperparameters
+
+    def set_hparams(
+        self,
+        hparams: Any,
+        *,
+        group_name: str = "",
+        monitor_url: str = "",
+        model_uri: str = "",
+    ) -> None:
+        """Say with which hyperparameters this run is made, once and at its start.
+
+        TensorBoard's HParams page then has a row for the run, a column for each hyperparameter of
+        any run in the log folder, and every scalar as a metric, the last value of each. When the
+        writer is closed it says how the run ended: SUCCESS, or FAILURE after an exception. (Until
+        then the page says "unknown": it reads the status once, so that "running" would stay.)
+
+        Args:
+            hparams: a dict, perhaps nested, or an object with fields; see `tbio.kinds.hparams`.
+            group_name: runs of one group are one row.
+            monitor_url: a link to show.
+            model_uri: where the model is.
+
+        Raises:
+            As `tbio.kinds.hparams.prepare`.
+        """
+        self._set_hparams(
+            _prepared(hparams),
+            group_name=text_of(group_name, "group_name"),
+            monitor_url=text_of(monitor_url, "monitor_url"),
+            model_uri=text_of(model_uri, "model_uri"),
+        )
+
+    def _set_hparams(self, prepared: hparams.Hparams, **more: str) -> None:
+        if self._hparams is not None:
+            if dict(prepared) != dict(self._hparams):
+                what = "the hyperparameters were set before; TensorBoard reads the first ones only"
+                self._warn_once("hparams", what)
+            return
+        self._hparams = prepared
+        start = hparams.encode_start(prepared, start_time=time.time(), **more)
+        self._put([_ready(start)], 0, None)
+        self._ending.wanted = True
+
+    def add_hparams(
+        self,
+        hparam_dict: Any,
+        metric_dict: Mapping[str, Any],
+        hparam_domain_discrete: Mapping[str, Sequence[Any]] | str | None = None,
+        run_name: str | int | None = None,
+        global_step: Any = None,
+        *,
+        name: str | None = None,
+        nested: bool = False,
+    ) -> None:
+        """Log hyperparameters with the metrics they led to.
+
+        As `set_hparams`, and the metrics as scalars, in the run's own folder; further calls with
+        other hyperparameters get runs of their own, ``hparams_2`` and so on, below it. torch and
+        tensorboardX make a run of each call, named by the time, and hide columns that come later:
+        ``nested=True`` does that too, and so does a name.
+
+        tensorboardX has ``name`` in the third place and ``global_step`` in the fourth: there, a
+        string and a number are understood so.
+
+        Args:
+            hparam_dict: see `set_hparams`.
+            metric_dict: tag -> number; may be empty.
+            hparam_domain_discrete: the values that some hyperparameters can take.
+            run_name: the folder of a run of its own.
+            global_step: of the metrics.
+            name: tensorboardX's name for ``run_name``.
+            nested: the layout of the peers.
+
+        Raises:
+            TypeError, ValueError: see `tbio.kinds.hparams`, `add_scalar`.
+        """
+        if isinstance(hparam_domain_discrete, str):
+            name, hparam_domain_discrete = hparam_domain_discrete, None
+        if isinstance(run_name, int):
+            global_step, run_name = run_name, None
+        name = name if run_name is None else run_name
+        if not isinstance(metric_dict, Mapping):
+            raise TypeError(f"want a dict of metrics, got {type(metric_dict).__name__}")
+        prepared = _prepared(hparam_dict)
+        domains = hparams.prepare_domains(hparam_domain_discrete, prepared)
+        metrics = [
+            _scalar_part(text_of(tag, "metric"), value) for tag, value in metric_dict.items()
+        ]
+        now = time.time()
+        start = hparams.encode_start(prepared, start_time=now)
+        end = hparams.encode_end("SUCCESS", end_time=now)
+        experiment = hparams.encode_experiment(prepared, metric_dict, domains)
+        folder = None
+        if name is not None or nested:
+            folder = self._folder_of(text_of(name, "name") if name is not None else str(now))
+            for value in (experiment, start, end):
+                self._put([_ready(value)], 0, None, folder=folder)
+        elif self._hparams is None or dict(prepared) == dict(self._hparams):
+            if domains and self._hparams is None:  # only an experiment can hold them
+                self._put([_ready(experiment)], 0, None)
+            self._set_hparams(prepared)
+            self._trials = max(self._trials, 1)
+        else:
+            self._trials += 1
+            folder = self._folder_of(f"hparams_{max(self._trials, 2)}")
+            for value in (start, end):
+                self._put([_ready(value)], 0, None, folder=folder)
+        for part, note in metrics:
+            self._put([part], global_step, now, folder=folder, note=note)
+
+    # ---- graphs
+
+    def add_graph(
+        self,
+        model: Any,
+        input_to_model: Any = None,
+        verbose: bool = False,
+        use_strict_trace: bool = True,
+    ) -> None:
+        """Log a model's graph: a torch module, a Keras model, an ONNX model, a GraphDef.
+
+        A torch module that cannot be traced is a warning, and no event.
+
+        Args:
+            model: the model; it is left as it was.
+            input_to_model: inputs to trace a torch module with: a tensor, or a tuple, dict or
+                nested structure of them.
+            verbose: print torch's own form of the graph.
+            use_strict_trace: handed to ``torch.jit.trace``, if it comes to that.
+
+        Raises:
+            TypeError: something that has no graph.
+        """
+        event, why = graphs.event(
+            model, input_to_model, verbose=verbose, use_strict_trace=use_strict_trace
+        )
+        if event is None:
+            warnings.warn(f"add_graph: no graph was logged: {why}", TbioWarning, stacklevel=2)
+        else:
+            self._put_event(event)
+
+    def add_onnx_graph(self, prototxt: Any) -> None:
+        """Log the graph of an ONNX file (its path), without the onnx package.
+
+        Raises:
+            ValueError: the file is no ONNX model.
+            OSError: it cannot be read.
+        """
+        self._put_event(Event(graph_def=onnx_graph.encode(prototxt)))
+
+    def add_openvino_graph(self, xmlname: Any) -> None:
+        """Log the graph of an OpenVINO file (its path).
+
+        Raises:
+            ValueError: the file is no OpenVINO model.
+            OSError: it cannot be read.
+        """
+        self._put_event(Event(graph_def=openvino_graph.encode(xmlname)))
+
+    def _put_event(self, event: Event) -> None:
+        event.wall_time = time.time()
+        self._put_raw(_serialized, event)
+
+    # ---- all at once
+
+    def log(
+        self, values: Mapping[str, Any], step: Any = None, walltime: float | None = None
+    ) -> None:
+        """Log a whole dict in one event, each value as what it is.
+
+        ====================================================  =========
+        a number, or an array with one element                scalar
+        text, or a list of texts                              text
+        a Pillow image, a Matplotlib figure, an image file's  image
+        bytes; an array [h, w, c] or [c, h, w] with 3 or 4
+        channels, or with 1 and of uint8
+        any other array of numbers                            histogram
+        a dict                                                its items, their tags joined by ``/``
+        a function without arguments                          what it returns; it is not called if
+                                                              nothing is recorded
+        ====================================================  =========
+
+        Args:
+            values: tag -> value.
+            step: see `add_scalar`.
+            walltime: see `add_scalar`.
+
+        Raises:
+            TypeError, ValueError: a value that is none of these, before anything is logged.
+        """
+        if not self._recording():
+            return
+        parts, notes = [], []
+        for name, value in flattened(values):
+            tag = self._tag(name)
+            with naming(tag):
+                part, note = _part_of(tag, value)
+            parts.append(part)
+            if note:
+                notes.append((tag, note))
+        for tag, note in notes:
+            self._warn_once(tag, note)
+        if parts:
+            self._put(parts, step, walltime)
 
 
 def _scalar_part(
@@ -186,3 +992,82 @@ def _scalar_part(
     if as_tensor or exact or display_name or description:  # the old encoding needs none
         metadata = scalar.metadata(display_name, description)
     return Part("scalar", tag, metadata, scalar.encode, (number, as_tensor, exact)), note
+
+
+def _part_of(tag: str, value: Any) -> tuple[Part, str]:
+    """A value of `SummaryWriter.log` on its way."""
+    if callable(value) and not hasattr(value, "shape"):
+        value = value()
+    if hasattr(value, "savefig"):
+        return Part("image", tag, None, image.encode, (_drawn(value, True),)), ""
+    if hasattr(value, "getbands") or isinstance(value, (bytes, bytearray)):
+        picture, note = image.prepare(value)
+        return Part("image", tag, None, image.encode, (picture,)), note
+    if isinstance(value, str) or (isinstance(value, (list, tuple)) and _is_text(value)):
+        return Part("text", tag, text.metadata(), text.encode, (text.prepare(value),)), ""
+    with suppress(TypeError, ValueError):
+        arrays.number(value)
+        return _scalar_part(tag, value)
+    array = arrays.to_numpy(value)
+    dataformats = _image_axes(array)
+    if dataformats:
+        picture, note = image.prepare(array, dataformats)
+        return Part("image", tag, None, image.encode, (picture,)), note
+    buckets, note = histogram.of_values(array)
+    return Part("histogram", tag, None, histogram.encode, (buckets,)), note
+
+
+def _is_text(values: Any) -> bool:
+    while isinstance(values, (list, tuple)) and values:
+        values = values[0]
+    return isinstance(values, str)
+
+
+def _image_axes(array: Any) -> str:
+    """The axes of an array that looks like an image, else ""."""
+    if array.ndim != 3:
+        return ""
+    channels = (1, 3, 4) if array.dtype.name == "uint8" else (3, 4)
+    if array.shape[2] in channels:
+        return "HWC"
+    return "CHW" if array.shape[0] in channels else ""
+
+
+def _flat(tag: str) -> str:
+    return tag.replace("/", "_")
+
+
+def _drawn(figures: Any, close: bool) -> image.Picture:
+    return figure.prepare(figures, close)
+
+
+def _of_layout(given: Any) -> tuple[Layout, str]:
+    return layout.prepare(given)
+
+
+def _prepared(given: Any) -> hparams.Hparams:
+    return hparams.prepare(given)
+
+
+def _encode_layout(tag: str, whole: Layout) -> Summary.Value:
+    return layout.encode(whole)
+
+
+def _ready(value: Summary.Value) -> Part:
+    """A value that is encoded already."""
+    return Part("hparams", value.tag, None, _as_it_is, (value,))
+
+
+def _as_it_is(tag: str, value: Summary.Value) -> Summary.Value:
+    return value
+
+
+def _serialized(book: TagBook, message: Message) -> bytes:
+    return message.SerializeToString()
+
+
+def _write_embedding(
+    book: TagBook, folder: str, tag: str, step: int, embedding: projector.Embedding
+) -> bytes:
+    projector.write(folder, tag, step, embedding)
+    return b""  # no event

@@ -27,6 +27,8 @@ LAYERS = {
     "event_file": 2,
     "kinds": 2,
     "columns": 2,
+    "projector": 2,
+    "graphs": 2,
     "series": 3,
     "tables": 3,
     "run": 3,
@@ -35,12 +37,14 @@ LAYERS = {
     "file_writer": 3,
     "run_writer": 3,
     "writer": 3,
+    "global_writer": 3,
+    "summary_protos": 3,
     "exports": 4,
     "cli": 6,
 }
 #: The two sides of layer 3, which never import each other.
 READING = {"series", "tables", "run", "logdir"}
-WRITING = {"background", "file_writer", "run_writer", "writer"}
+WRITING = {"background", "file_writer", "run_writer", "writer", "global_writer", "summary_protos"}
 #: They gather what the others define.
 FACES = {"__init__", "__main__"}
 

@@ -225,6 +225,37 @@ def test_a_hundred_keys_take_one_thread(tmp_path: Path) -> None:
     assert len(tbio.open(tmp_path)) == 101
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="no /proc/self/fd here")
+def test_many_keys_take_few_open_files(tmp_path: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    with SummaryWriter(tmp_path) as writer:
+        for step in range(3):
+            writer.add_scalars("m", {str(key): key for key in range(200)}, step)
+            writer.flush()
+            assert len(os.listdir("/proc/self/fd")) <= before + 20
+    assert len(files_in(tmp_path)) == 201
+    assert all(
+        points(tmp_path, "m", f"m_{key}") == [(s, key) for s in range(3)] for key in (0, 199)
+    )
+
+
+def test_an_event_file_writer_in_a_forked_child(tmp_path: Path) -> None:
+    code = """
+import os, sys
+from tbio import EventFileWriter
+from tbio.proto.event_pb2 import Event
+writer = EventFileWriter(sys.argv[1])
+child = os.fork()
+writer.add_event(Event(step=1 if child else 2))
+if not child:
+    os._exit(0)
+os.waitpid(child, 0)
+"""
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], timeout=30, check=True)
+    assert len(files_in(tmp_path)) == 2
+    assert sorted(event.step for event in events_in(tmp_path)) == [0, 0, 1, 2]
+
+
 def test_purge_step(tmp_path: Path) -> None:
     with SummaryWriter(tmp_path) as writer:
         for step in range(10):

@@ -1,0 +1,136 @@
+"""GlobalSummaryWriter: tensorboardX's writer that a whole program shares and that counts steps."""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import os
+import struct
+import threading
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from tbio.file_writer import FileWriter
+from tbio.writer import SummaryWriter
+
+_COUNTERS = 1 << 14
+_SLOT = struct.Struct("<Qq")  # the name's key, 0 for none, and its count
+
+
+class GlobalSummaryWriter:
+    """Logs from anywhere in a program, without steps: each tag counts its own, from 0.
+
+    The counters are shared with processes that are forked after it was made; each of these writes
+    a file of its own.
+
+    Args:
+        logdir, comment, purge_step, max_queue, flush_secs, filename_suffix, write_to_disk,
+            log_dir, comet_config: see `SummaryWriter`.
+        coalesce_process: False has forked processes count on their own.
+
+    >>> import tempfile
+    >>> writer = GlobalSummaryWriter(tempfile.mkdtemp())
+    >>> writer.add_scalar("loss", 0.5)
+    >>> GlobalSummaryWriter.getSummaryWriter() is writer
+    True
+    >>> writer.close()
+    """
+
+    _one: ClassVar[GlobalSummaryWriter | None] = None
+
+    def __init__(
+        self,
+        logdir: str | os.PathLike[str] | None = None,
+        comment: str = "",
+        purge_step: int | None = None,
+        max_queue: int = 10,
+        flush_secs: float = 120,
+        filename_suffix: str = "",
+        write_to_disk: bool = True,
+        log_dir: str | os.PathLike[str] | None = None,
+        coalesce_process: bool = True,
+        comet_config: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.smw = SummaryWriter(
+            logdir,
+            comment,
+            purge_step,
+            max_queue,
+            flush_secs,
+            filename_suffix,
+            write_to_disk,
+            logdir=log_dir,
+            comet_config=comet_config,
+        )
+        self._counts = _Counters(coalesce_process)
+        GlobalSummaryWriter._one = self
+
+    @staticmethod
+    def getSummaryWriter() -> GlobalSummaryWriter:
+        """The writer of this program, made at the first call."""
+        if GlobalSummaryWriter._one is None:
+            GlobalSummaryWriter()
+        if GlobalSummaryWriter._one is None:
+            raise RuntimeError("another thread took the writer away")
+        return GlobalSummaryWriter._one
+
+    @property
+    def file_writer(self) -> FileWriter | None:
+        """See `SummaryWriter`."""
+        return self.smw.file_writer
+
+    def add_scalar(self, tag: str, scalar_value: Any, walltime: float | None = None) -> None:
+        """Log one number at the tag's next step; see `SummaryWriter.add_scalar`."""
+        self.smw.add_scalar(tag, scalar_value, self._counts.next(f"scalar/{tag}"), walltime)
+
+    def add_image(
+        self, tag: str, img_tensor: Any, walltime: float | None = None, dataformats: str = "CHW"
+    ) -> None:
+        """Log an image at the tag's next step; see `SummaryWriter.add_image`."""
+        step = self._counts.next(f"image/{tag}")
+        self.smw.add_image(tag, img_tensor, step, walltime, dataformats)
+
+    def add_text(self, tag: str, text_string: Any, walltime: float | None = None) -> None:
+        """Log text at the tag's next step; see `SummaryWriter.add_text`."""
+        self.smw.add_text(tag, text_string, self._counts.next(f"text/{tag}"), walltime)
+
+    def flush(self) -> None:
+        """See `SummaryWriter.flush`."""
+        self.smw.flush()
+
+    def close(self) -> None:
+        """See `SummaryWriter.close`."""
+        self.smw.close()
+
+
+class _Counters:
+    """A counter for each name, in memory that forked processes share or copy."""
+
+    def __init__(self, shared: bool) -> None:
+        self._lock: Any
+        self._memory: Any
+        if shared:
+            import multiprocessing
+
+            self._lock = multiprocessing.Lock()
+            self._memory = mmap.mmap(-1, _COUNTERS * _SLOT.size)
+        else:
+            self._lock = threading.Lock()
+            self._memory = bytearray(_COUNTERS * _SLOT.size)
+
+    def next(self, name: str) -> int:
+        """The name's next number, from 0."""
+        key = _key(name)
+        with self._lock:
+            for probe in range(_COUNTERS):
+                at = (key + probe) % _COUNTERS * _SLOT.size
+                known, count = _SLOT.unpack_from(self._memory, at)
+                if known in (0, key):
+                    _SLOT.pack_into(self._memory, at, key, count + 1)
+                    return int(count)
+        raise ValueError(f"more than {_COUNTERS} tags count their own steps; {name!r} cannot")
+
+
+def _key(name: str) -> int:
+    """64 bits that stand for a name in every process."""
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little") | 1

@@ -1,0 +1,263 @@
+"""Audio: clips of sound as WAV.
+
+Two encodings are in use, of the same WAV files (tensorboard/plugins/audio/):
+
+* *old*: a ``Summary.Audio``. torch, tensorboardX, TF 1. They give no metadata with it, for which
+  TensorBoard's data server calls the type of the file unknown.
+* *new*: a string tensor ``[clips, 2]`` of rows (WAV, label) with plugin "audio" on the tag's first
+  value. TF 2. TensorBoard shows no labels, so they are empty.
+
+Floats become samples of 16 bits as TensorFlow's ``encode_wav`` makes them
+(tensorflow/core/lib/wav/wav_io.cc): times 32768, halves away from zero, limited to the range of 16
+bits, so that 0.5 is 16384, -1 is -32768, and 1 is 32767. (torch multiplies by 32767 and cuts off;
+libsndfile, which tensorboardX calls, multiplies by 32768 and rounds down.) Integers keep their
+width and every bit.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import wave
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tbio import arrays, plugins
+from tbio.proto.plugin_data_pb2 import AudioPluginData
+from tbio.proto.summary_pb2 import (
+    DATA_CLASS_BLOB_SEQUENCE,
+    DATA_CLASS_UNKNOWN,
+    Summary,
+    SummaryMetadata,
+)
+from tbio.proto.tensor_pb2 import DT_STRING, TensorProto
+
+Array = npt.NDArray[Any]
+
+_MAX_CHANNELS = 2**16 - 1  # the header counts them in 16 bits
+_MAX_BYTES = 2**31 - 2**16  # of samples: a message ends at 2 GiB
+
+
+class Clip(NamedTuple):
+    """A clip as `prepare` leaves it, for `encode`.
+
+    Attributes:
+        sample_rate: frames a second.
+        channels: samples in a frame.
+        frames: the length.
+        data: the samples, ``[frames, channels]``, read-only; or a WAV file.
+    """
+
+    sample_rate: int
+    channels: int
+    frames: int
+    data: Array | bytes
+
+
+def prepare(
+    sound: Any, sample_rate: Any = 44100, *, channels_last: bool | None = None
+) -> tuple[Clip, str]:
+    """A clip that shares no memory with ``sound``, and what had to be changed ("" for nothing).
+
+    Args:
+        sound: samples of any framework, or a WAV file as ``bytes`` (whatever it holds inside, it is
+            stored as it is, and its own sample rate counts). ``[frames]`` is mono. With two axes
+            the shorter one is the channels: torch's ``[1, frames]``, tensorboardX's
+            ``[frames, 2]``, ``[2, frames]``; of a square the last one. Axes of length 1 beyond two
+            are ignored.
+            Floats are in [-1, 1]; what is beyond is clipped, and what is not finite becomes 0.
+            int16, int32 (full scale 2**31), uint8 (silence is 128) and int8 are kept as they are.
+        sample_rate: frames a second, a whole number.
+        channels_last: whether the channels are the last of the two axes, if it is known.
+
+    Raises:
+        TypeError: no samples, or of a dtype without a known full scale (int64, bool, complex).
+        ValueError: a shape that is no clip, no samples at all, a sample rate or a length that WAV
+            does not have, bytes that are no WAV file.
+
+    >>> clip, changed = prepare([0.0, 0.5, -2.0], 8000)
+    >>> clip.frames, clip.channels, changed
+    (3, 1, '1 of 3 samples are beyond [-1, 1]: clipped')
+    """
+    if isinstance(sound, (bytes, bytearray, memoryview)):
+        wav = bytes(sound)
+        return Clip(*_read_header(wav), wav), ""
+    samples = _in_frames(arrays.to_numpy(sound), channels_last)
+    dtype = samples.dtype
+    if dtype.kind != "f" and dtype.name not in ("int8", "uint8", "int16", "int32"):
+        raise TypeError(
+            f"want samples as floats in [-1, 1], int16, int32, uint8 or int8, got {dtype}"
+        )
+    samples = np.array(samples, dtype.newbyteorder("="), order="C")  # a copy in any case
+    samples.flags.writeable = False
+    frames, channels = samples.shape
+    rate = _checked_rate(sample_rate, channels * _width(dtype))
+    if samples.size * _width(dtype) > _MAX_BYTES:
+        raise ValueError(f"a clip of {frames} frames is too long: an event ends at 2 GiB")
+    return Clip(rate, channels, frames, samples), _changes(samples)
+
+
+def _in_frames(samples: Array, channels_last: bool | None) -> Array:
+    """A view of the samples as ``[frames, channels]``."""
+    shape = samples.shape
+    if samples.ndim > 2:
+        samples = samples.squeeze()
+    if samples.ndim == 1:
+        samples = samples[:, np.newaxis]
+    if samples.ndim != 2 or not samples.size:
+        raise ValueError(
+            f"want samples of shape [frames], [frames, channels] or [channels, frames], "
+            f"got {list(shape)}"
+        )
+    if channels_last is None:
+        channels_last = samples.shape[1] <= samples.shape[0]
+    samples = samples if channels_last else samples.T
+    if samples.shape[1] > _MAX_CHANNELS:
+        raise ValueError(f"{samples.shape[1]} channels: WAV has {_MAX_CHANNELS} at most")
+    return samples
+
+
+def _width(dtype: np.dtype[Any]) -> int:
+    """Bytes that WAV takes for a sample of this dtype."""
+    return 2 if dtype.kind == "f" else dtype.itemsize
+
+
+def _checked_rate(value: Any, frame_bytes: int) -> int:
+    try:
+        number = arrays.number(value)
+        rate = int(number)
+    except TypeError as error:
+        raise TypeError(f"sample_rate: {error}") from error
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"sample_rate: {error}") from error
+    if rate != number or not 0 < rate * frame_bytes < 2**32:  # the header's bytes a second
+        raise ValueError(f"sample_rate: want a positive whole number of Hz, got {value!r}")
+    return rate
+
+
+def _changes(samples: Array) -> str:
+    """What `_pcm` will not leave as it is, in words."""
+    if samples.dtype.kind != "f" or (samples.min() >= -1 and samples.max() <= 1):
+        return ""
+    lost = samples.size - np.count_nonzero(np.isfinite(samples))
+    clipped = np.count_nonzero(np.abs(samples) > 1) - np.count_nonzero(np.isinf(samples))
+    words = []
+    if lost:
+        words.append(f"{lost} of {samples.size} samples are not finite: written as 0")
+    if clipped:
+        words.append(f"{clipped} of {samples.size} samples are beyond [-1, 1]: clipped")
+    return "; ".join(words)
+
+
+def _pcm(samples: Array) -> Array:
+    """Samples as WAV holds them: signed, but for 8 bits."""
+    if samples.dtype == np.int8:
+        return samples.view(np.uint8) ^ np.uint8(0x80)
+    if samples.dtype.kind != "f":
+        return samples
+    wide = samples if samples.dtype.itemsize >= 4 else samples.astype(np.float32)
+    finite = np.where(np.isfinite(wide), wide, 0)
+    scaled = np.clip(finite, -1, 1) * wide.dtype.type(32768)  # exact: a power of two
+    whole = np.trunc(scaled)
+    rounded = whole + np.trunc(2 * (scaled - whole))  # halves away from zero, as C's roundf
+    pcm: Array = np.minimum(rounded, 32767).astype(np.int16)
+    return pcm
+
+
+def _wav(clip: Clip) -> bytes:
+    if isinstance(clip.data, bytes):
+        return clip.data
+    pcm = _pcm(clip.data)
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setparams(
+            (clip.channels, pcm.itemsize, clip.sample_rate, clip.frames, "NONE", "not compressed")
+        )
+        writer.writeframesraw(pcm.tobytes())  # native byte order, which wave turns if need be
+    return file.getvalue()
+
+
+def _read_header(wav: bytes) -> tuple[int, int, int]:
+    """Sample rate, channels and frames of a WAV file of any encoding.
+
+    Not by the module wave, which reads integers only.
+    """
+    if wav[:4] != b"RIFF" or wav[8:12] != b"WAVE":
+        raise ValueError(f"want a WAV file, got bytes that begin with {wav[:12]!r}")
+    rate = channels = align = frames = 0
+    place = 12
+    while place + 8 <= len(wav):
+        name, size = struct.unpack_from("<4sI", wav, place)
+        place += 8
+        here = min(size, len(wav) - place)  # a file made by streaming does not know its size
+        if name == b"fmt " and here >= 16:
+            channels, rate, _, align = struct.unpack_from("<HIIH", wav, place + 2)
+        elif name == b"fact" and here >= 4:  # frames, where bytes do not tell
+            (frames,) = struct.unpack_from("<I", wav, place)
+        elif name == b"data" and rate and channels and align:
+            return rate, channels, frames or here // align
+        place += size + size % 2
+    raise ValueError("a WAV file without samples or their description")
+
+
+def encode(tag: str, clip: Clip) -> Summary.Value:
+    """One clip in the old encoding; the tag's first value wants `metadata`.
+
+    >>> clip, _ = prepare([[0.0, 1.0, -1.0]], 8000)
+    >>> audio = encode("voice", clip).audio
+    >>> audio.sample_rate, audio.num_channels, audio.length_frames
+    (8000.0, 1, 3)
+    >>> audio.encoded_audio_string[44:].hex(" ", 2)
+    '0000 ff7f 0080'
+    """
+    return Summary.Value(
+        tag=tag,
+        audio=Summary.Audio(
+            sample_rate=clip.sample_rate,
+            num_channels=clip.channels,
+            length_frames=clip.frames,
+            encoded_audio_string=_wav(clip),
+            content_type="audio/wav",
+        ),
+    )
+
+
+def encode_as_tensor(tag: str, clips: Iterable[Clip]) -> Summary.Value:
+    """Any number of clips in the new encoding; the first value needs `metadata`.
+
+    >>> clip, _ = prepare([0.0, 0.5], 8000)
+    >>> [dim.size for dim in encode_as_tensor("voice", [clip]).tensor.tensor_shape.dim]
+    [1, 2]
+    """
+    wavs = [_wav(clip) for clip in clips]
+    proto = TensorProto(dtype=DT_STRING)
+    for size in (len(wavs), 2):
+        proto.tensor_shape.dim.add(size=size)
+    for wav in wavs:
+        proto.string_val.extend([wav, b""])
+    return Summary.Value(tag=tag, tensor=proto)
+
+
+def metadata(
+    display_name: str = "", description: str = "", *, as_tensor: bool = False
+) -> SummaryMetadata:
+    """The metadata of an audio tag, for its first value.
+
+    Args:
+        as_tensor: for the new encoding.
+    """
+    content = AudioPluginData(encoding=AudioPluginData.WAV)
+    return SummaryMetadata(
+        plugin_data=SummaryMetadata.PluginData(
+            plugin_name=plugins.AUDIO, content=content.SerializeToString()
+        ),
+        display_name=display_name,
+        summary_description=description,
+        # With a data class, the data server takes the old encoding's metadata as they are (and
+        # without it throws them away); but of the new one the labels would count as clips, since
+        # TensorBoard leaves a value alone that has one (tensorboard/dataclass_compat.py).
+        data_class=DATA_CLASS_UNKNOWN if as_tensor else DATA_CLASS_BLOB_SEQUENCE,
+    )
