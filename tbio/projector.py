@@ -134,7 +134,7 @@ def _metadata(metadata: Iterable[Any], header: Iterable[Any] | None, count: int)
         table = [_row(row, len(names), place) for place, row in enumerate(rows)]
     else:  # an empty header is none, to torch and tensorboardX too
         table = [[_cell(row)] for row in rows]
-    if names:
+    if len(names) > 1:
         if len(set(names)) < len(names) or any(map(_is_blank, names)):
             raise ValueError(f"metadata_header: want names, each of them once, got {names}")
         table.insert(0, names)

@@ -445,7 +445,7 @@ def test_onnx_weights_are_passed_over(tmp_path: Path) -> None:
         (message((7, onnx_graph_of())), "no version or no graph"),
         (MODEL[:-1], "a field of .* bytes, of which .* are there"),
         (b"\x08", "an integer that does not end"),
-        (b"\x08" + b"\xff" * 20, "an integer that does not end"),
+        (b"\x08" + b"\xff" * 20 + b"\x01", "an integer that does not end"),
         (b"\x00\x00", "a field of number 0"),
         (b"\x0b\x0c", "a field of wire type 3"),
         (message((1, 9), (7, 5)), "field 7: a number, where there should be none"),
@@ -1255,6 +1255,7 @@ class TestTorch:
         x = torch.rand(5, 3)
         module = torch.jit.script(torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU()))
         assert torch_graph.is_torch(module)
+        module.train()
         assert wiring(torch_graph.encode(module, x)) == {
             "input/input": ("IO Node", []),
             "Sequential/Linear[0]/weight": ("Parameter", []),
@@ -1266,6 +1267,8 @@ class TestTorch:
             "Sequential/relu": ("aten::relu", ["Sequential/linear"]),
             "output/output.1": ("IO Node", ["Sequential/relu"]),
         }
+        assert module.training
+        assert module[0].training
         function = torch.jit.script(torch.nn.functional.relu6)
         assert torch_graph.is_torch(function)
         assert "Function" in groups_of(torch_graph.encode(function, x))
@@ -1284,6 +1287,19 @@ class TestTorch:
         assert attention in operations
         with torch.no_grad():
             assert torch_graph.encode(model, torch.rand(2, 5, 8)) == want
+
+        class Branches(torch.nn.Module):  # type: ignore[misc]
+            def __init__(self) -> None:
+                super().__init__()
+                self.layer = layer
+
+            def forward(self, x: Any) -> Any:
+                x = self.layer(x)
+                return x + 1 if x.sum() > 1e9 else x
+
+        # as with torch.jit.trace, so here
+        operations = operations_of(torch_graph.encode(Branches(), torch.rand(2, 5, 8)))
+        assert "aten::scaled_dot_product_attention" in {op for _, op in operations}
 
     def test_weights_that_are_shared(self, torch: Any) -> None:
         class Tied(torch.nn.Module):  # type: ignore[misc]
@@ -1399,6 +1415,11 @@ class TestWhatCannotBeDrawn:
         assert "; torch.jit.trace: RuntimeError: mat1 and mat2 shapes cannot be mul" in trouble
         assert len(trouble) < 600
         assert capfd.readouterr() == ("", "")  # torch would print pages
+
+    def test_inputs_that_nothing_can_be_made_of(self, torch: Any, nets: Any) -> None:
+        event, trouble = graphs.event(nets.Inputs(), [1, 2, 3])
+        assert event is None
+        assert trouble.count("torch.export: ") == trouble.count("torch.jit.trace: ") == 1
 
     def test_without_inputs(self, nets: Any) -> None:
         event, trouble = graphs.event(nets.Branches())

@@ -395,6 +395,15 @@ def test_an_outlier_does_not_take_all_memory() -> None:
     assert 5000 < len(edges) < 16384
 
 
+def test_equal_values_are_one_bucket() -> None:
+    """The mean of three times 0.05 is another double, and "scott" takes that for a spread."""
+    values = np.array([0.05, 0.05, 0.05])
+    with pytest.raises((MemoryError, ValueError)):
+        peers(values, "scott")  # 6e16 buckets
+    for rule in histogram.RULES:
+        assert pairs(counted(values, rule)) == [(-0.45, 0), (0.55, 3)]
+
+
 @pytest.mark.parametrize(("name", "rule"), [pair for pair in PAIRS if pair[1] in ("auto", "fd")])
 def test_rules_of_our_own_equal_numpys(name: str, rule: str) -> None:
     """ "auto" is that of numpy 2.3, whichever is installed."""

@@ -147,7 +147,7 @@ def _calls(model: Any, given: Any) -> list[_Call]:
         calls = [_Call(given, {})]
     elif isinstance(given, list):
         calls.insert(0, _Call(tuple(given), {}))
-    return [call for call in calls if _fits(model, call)] or calls[:1]
+    return [call for call in calls if _fits(model, call)] or calls
 
 
 def _fits(model: Any, call: _Call) -> bool:

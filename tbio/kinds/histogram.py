@@ -245,11 +245,14 @@ def _equal_bins(
         counts, edges = _equal_bins(np.ldexp(values, -exponent), low, high, bins)
         with np.errstate(over="ignore", under="ignore"):
             return counts, np.clip(np.ldexp(edges, exponent), -_LARGEST, _LARGEST)
-    if bins in ("auto", "fd"):
-        bins = _freedman_diaconis(values, high - low, bounded=bins == "auto")
-    if low == high:  # numpy's own half to either side is nothing to a large number
+    if low == high:
+        # All rules mean one bucket; numpy's "scott" may take the mean's rounding for a spread.
+        bins = bins if isinstance(bins, int) else 1
+        # numpy's own half to either side is nothing to a large number.
         low = min(low - 0.5, math.nextafter(low, -math.inf))
         high = max(high + 0.5, math.nextafter(high, math.inf))
+    elif bins in ("auto", "fd"):
+        bins = _freedman_diaconis(values, high - low, bounded=bins == "auto")
     try:
         return np.histogram(values, bins, (low, high))
     except ValueError:  # between the ends there are not as many doubles as buckets asked for
