@@ -5,32 +5,67 @@ Writing: `SummaryWriter` in the place of torch's or tensorboardX's; `EventFileWr
 `read_events` and `read_records` for what stands in the files. Shell: ``tbio --help``.
 """
 
-from tbio.errors import (
-    DamageError,
-    DecodeError,
-    MissingExtraError,
-    NotFoundError,
-    RunNotFoundError,
-    TagNotFoundError,
-    TbioError,
-    TbioWarning,
-    WriteFailedError,
-    WriterClosedError,
-    WriterError,
-)
-from tbio.event_file import EventFileWriter
-from tbio.exports import export
-from tbio.file_writer import FileWriter
-from tbio.global_writer import GlobalSummaryWriter
-from tbio.logdir import LogDir, read_events, read_records, read_scalars
-from tbio.logdir import open_logdir as open
-from tbio.record_file import RecordWriter
-from tbio.run import Run
-from tbio.series import ScalarSeries
-from tbio.tables import ScalarTable, WideTable
-from tbio.writer import SummaryWriter
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tbio.errors import (
+        DamageError,
+        DecodeError,
+        MissingExtraError,
+        NotFoundError,
+        RunNotFoundError,
+        TagNotFoundError,
+        TbioError,
+        TbioWarning,
+        WriteFailedError,
+        WriterClosedError,
+        WriterError,
+    )
+    from tbio.event_file import EventFileWriter
+    from tbio.exports import export
+    from tbio.file_writer import FileWriter
+    from tbio.global_writer import GlobalSummaryWriter
+    from tbio.logdir import LogDir, read_events, read_records, read_scalars
+    from tbio.logdir import open_logdir as open
+    from tbio.record_file import RecordWriter
+    from tbio.run import Run
+    from tbio.series import ScalarSeries
+    from tbio.tables import ScalarTable, WideTable
+    from tbio.writer import SummaryWriter
 
 __version__ = "0.1.0"
+
+#: Where each public name is defined. It is loaded when it is asked for first, so that a training
+#: loop does not pay for the reading side, nor an analyst for the writing side.
+_HOMES = {
+    "errors": (
+        "DamageError",
+        "DecodeError",
+        "MissingExtraError",
+        "NotFoundError",
+        "RunNotFoundError",
+        "TagNotFoundError",
+        "TbioError",
+        "TbioWarning",
+        "WriteFailedError",
+        "WriterClosedError",
+        "WriterError",
+    ),
+    "event_file": ("EventFileWriter",),
+    "exports": ("export",),
+    "file_writer": ("FileWriter",),
+    "global_writer": ("GlobalSummaryWriter",),
+    "logdir": ("LogDir", "open", "read_events", "read_records", "read_scalars"),
+    "record_file": ("RecordWriter",),
+    "run": ("Run",),
+    "series": ("ScalarSeries",),
+    "tables": ("ScalarTable", "WideTable"),
+    "writer": ("SummaryWriter",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "DamageError",
@@ -61,3 +96,16 @@ __all__ = [
     "read_records",
     "read_scalars",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'tbio' has no attribute {name!r}")
+    home = importlib.import_module(f"tbio.{_HOME_OF[name]}")
+    value = getattr(home, "open_logdir" if name == "open" else name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

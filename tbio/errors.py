@@ -20,7 +20,6 @@ through as the ``OSError`` it is.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 __all__ = [
@@ -80,6 +79,8 @@ class NotFoundError(TbioError, KeyError):
 
     def __init__(self, name: object, names: Iterable[str], where: str = "") -> None:
         super().__init__(name)
+        import difflib  # not for those who only write
+
         known = sorted(names)
         near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
         if near:

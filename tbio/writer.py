@@ -13,15 +13,14 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from google.protobuf.message import Message
 
-from tbio import arrays, graphs, projector
+from tbio import arrays
 from tbio.background import OnError
 from tbio.errors import TbioWarning
 from tbio.event_file import EventFileReader
-from tbio.graphs import onnx_graph, openvino_graph
 from tbio.kinds import (
     audio,
     figure,
@@ -52,6 +51,9 @@ from tbio.run_writer import (
 )
 from tbio.storage import LocalFile
 from tbio.tag_book import TagBook
+
+if TYPE_CHECKING:
+    from tbio.projector import Embedding
 
 #: Where `SummaryWriter.add_scalars` puts its curves.
 ScalarsLayout: TypeAlias = Literal["torch", "tensorboardX", "tags"]
@@ -727,6 +729,8 @@ class SummaryWriter(RunWriter):
         Raises:
             As `tbio.projector.prepare`.
         """
+        from tbio import projector
+
         tag = self._tag(tag)
         with naming(tag):
             embedding, note = projector.prepare(mat, metadata, label_img, metadata_header)
@@ -898,6 +902,8 @@ class SummaryWriter(RunWriter):
         Raises:
             TypeError: something that has no graph.
         """
+        from tbio import graphs  # what few runs need is not loaded by all
+
         event, why = graphs.event(
             model, input_to_model, verbose=verbose, use_strict_trace=use_strict_trace
         )
@@ -913,6 +919,8 @@ class SummaryWriter(RunWriter):
             ValueError: the file is no ONNX model.
             OSError: it cannot be read.
         """
+        from tbio.graphs import onnx_graph
+
         self._put_event(Event(graph_def=onnx_graph.encode(prototxt)))
 
     def add_openvino_graph(self, xmlname: Any) -> None:
@@ -922,6 +930,8 @@ class SummaryWriter(RunWriter):
             ValueError: the file is no OpenVINO model.
             OSError: it cannot be read.
         """
+        from tbio.graphs import openvino_graph
+
         self._put_event(Event(graph_def=openvino_graph.encode(xmlname)))
 
     def _put_event(self, event: Event) -> None:
@@ -1067,7 +1077,9 @@ def _serialized(book: TagBook, message: Message) -> bytes:
 
 
 def _write_embedding(
-    book: TagBook, folder: str, tag: str, step: int, embedding: projector.Embedding
+    book: TagBook, folder: str, tag: str, step: int, embedding: Embedding
 ) -> bytes:
+    from tbio import projector
+
     projector.write(folder, tag, step, embedding)
     return b""  # no event
