@@ -84,6 +84,23 @@ def to_numpy(value: Any) -> npt.NDArray[Any]:
     return array
 
 
+def real_numbers(what: str, value: Any) -> npt.NDArray[Any]:
+    """As `to_numpy`, but without complex numbers; ``what`` begins the message of an error.
+
+    Raises:
+        TypeError, ValueError: as `to_numpy`; TypeError also for complex numbers.
+    """
+    try:
+        array = to_numpy(value)
+    except TypeError as error:
+        raise TypeError(f"{what}: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"{what}: {error}") from error
+    if array.dtype.kind == "c":
+        raise TypeError(f"{what}: want real numbers, got dtype {array.dtype}")
+    return array
+
+
 def _array(value: Any) -> npt.NDArray[Any]:
     if isinstance(value, np.ndarray):
         return value
@@ -105,6 +122,19 @@ def _array(value: Any) -> npt.NDArray[Any]:
     if hasattr(value, "__dlpack__"):
         return np.from_dlpack(value)
     return np.asarray(value)
+
+
+def weight(value: Any) -> int:
+    """The bytes that an array, or arrays and bytes in a tuple, take.
+
+    >>> weight((np.zeros(4), b"abc", 7))
+    35
+    """
+    if isinstance(value, tuple):
+        return sum(map(weight, value))
+    if isinstance(value, np.ndarray):
+        return value.nbytes
+    return len(value) if isinstance(value, bytes) else 0
 
 
 def _item(value: Any) -> Any:

@@ -33,6 +33,7 @@ OnError: TypeAlias = Literal["warn", "raise"] | Callable[[OSError], None]
 _INTERVAL = 0.03  # seconds between two rounds of the thread
 _IDLE_ROUNDS = 10  # rounds without work before the thread sleeps until it is called
 _QUEUE_ENTRIES = 1 << 16  # more of them make the caller do a round itself
+_QUEUE_BYTES = 1 << 27  # and so do more bytes of arrays
 _WAITING_BYTES = 1 << 26  # what is kept for a disk that refuses, a file
 _RETRY_SECONDS = 1.0
 _OPEN_FILES = 16  # of one writer; the others are opened for each write
@@ -42,12 +43,13 @@ class _Entry(NamedTuple):
     """One event to be: ``encode(book, *args)`` gives its bytes, on the thread.
 
     ``book`` knows the tags of the file. No bytes mean that there is no event to write, only
-    something to be done in its turn.
+    something to be done in its turn. ``weight`` is what ``args`` hold, in bytes, if that is much.
     """
 
     file: EventFileWriter
     encode: Callable[..., bytes]
     args: tuple[Any, ...]
+    weight: int
 
 
 class Background:
@@ -73,6 +75,7 @@ class Background:
 
     def _begin(self) -> None:
         self._queue: deque[_Entry] = deque()
+        self._held = 0  # bytes of arrays in the queue, about: threads may miscount
         self._lock = threading.RLock()
         self._wake = threading.Event()
         self._asleep = False
@@ -93,8 +96,15 @@ class Background:
         with self._lock:
             self._files.append(file)
 
-    def put(self, file: EventFileWriter, encode: Callable[..., bytes], *args: Any) -> None:
+    def put(
+        self, file: EventFileWriter, encode: Callable[..., bytes], *args: Any, weight: int = 0
+    ) -> None:
         """Have ``encode(book, *args)`` called and its event written to ``file``, after all before.
+
+        When the queue holds too much, the caller waits until it has been written.
+
+        Args:
+            weight: what ``args`` hold, in bytes, if that is much.
 
         Raises:
             WriterClosedError: after `close`; nothing was put.
@@ -102,7 +112,7 @@ class Background:
         """
         if self._closed:
             raise WriterClosedError("the writer is closed")
-        entry = _Entry(file, encode, args)
+        entry = _Entry(file, encode, args, weight)
         queue = self._queue
         queue.append(entry)
         waiting = len(queue)
@@ -110,7 +120,8 @@ class Background:
             self.drain()
         elif self._asleep or waiting == self._wake_at:
             self._wake.set()
-        if waiting >= _QUEUE_ENTRIES:
+        self._held += weight
+        if waiting >= _QUEUE_ENTRIES or self._held > _QUEUE_BYTES:
             self.drain()
         if self._closed:  # since the first line
             self._take_back(entry)
@@ -203,7 +214,8 @@ class Background:
         remarks: list[str] = []
         try:
             for _ in range(len(self._queue)):  # and not what comes meanwhile, without end
-                file, encode, args = self._queue.popleft()
+                file, encode, args, weight = self._queue.popleft()
+                self._held -= weight
                 try:
                     event = encode(file.book, *args)
                 except Exception as error:
@@ -216,6 +228,8 @@ class Background:
                 news = file.book.news()
                 tags.setdefault(file, []).extend(news.tags)
                 remarks += news.remarks
+            if not self._queue:
+                self._held = 0
         finally:
             for file, records in batches.items():
                 file.append(b"".join(records), len(records), tags[file])

@@ -73,9 +73,9 @@ class FileWriter:
         """The folder, as it was given."""
         return self.event_writer.logdir
 
-    def put(self, encode: Any, *args: Any) -> None:
+    def put(self, encode: Any, *args: Any, weight: int = 0) -> None:
         """Have ``encode(book, *args)`` give an event, on the thread; see `Background.put`."""
-        self.background.put(self.event_writer, encode, *args)
+        self.background.put(self.event_writer, encode, *args, weight=weight)
 
     def add_event(self, event: Any, step: Any = None, walltime: float | None = None) -> None:
         """Write an event: a proto of any package, or its bytes.

@@ -37,6 +37,7 @@ class Part(NamedTuple):
     Attributes:
         kind: the word for it in a warning.
         metadata: those of the tag's first value in a file, which alone needs any.
+        weight: what ``args`` hold, in bytes, if that is much.
     """
 
     kind: str
@@ -44,6 +45,7 @@ class Part(NamedTuple):
     metadata: SummaryMetadata | None
     encode: Callable[..., Summary.Value | Sequence[Summary.Value]]
     args: tuple[Any, ...]
+    weight: int = 0
 
 
 class _Defaults(threading.local):
@@ -231,14 +233,21 @@ class RunWriter:
         )
         if note:
             self._warn_once(tag, note)
-        self._put_raw(_summary_event, wall_time, step, parts, folder=folder)
+        weight = sum(part.weight for part in parts)
+        self._put_raw(_summary_event, wall_time, step, parts, folder=folder, weight=weight)
 
-    def _put_raw(self, encode: Callable[..., bytes], *args: Any, folder: str | None = None) -> None:
+    def _put_raw(
+        self,
+        encode: Callable[..., bytes],
+        *args: Any,
+        folder: str | None = None,
+        weight: int = 0,
+    ) -> None:
         """Have ``encode(book, *args)`` give an event, or do something in its turn."""
         while self._recording():
             writer = self._writer_in(self.log_dir if folder is None else folder)
             with contextlib.suppress(WriterClosedError):  # by another thread, this moment
-                writer.put(encode, *args)
+                writer.put(encode, *args, weight=weight)
                 return
 
     def _warn_once(self, tag: str, what: str) -> None:
@@ -311,7 +320,7 @@ class _Ending:
 
 def _summary_event(book: TagBook, wall_time: float, step: int, parts: Sequence[Part]) -> bytes:
     event = Event(wall_time=wall_time, step=step)
-    for kind, tag, metadata, encode, args in parts:
+    for kind, tag, metadata, encode, args, _ in parts:
         first = book.meet(tag, kind, step)
         made = encode(tag, *args)
         values = [made] if isinstance(made, Summary.Value) else made

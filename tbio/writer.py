@@ -147,7 +147,7 @@ class SummaryWriter(RunWriter):
         tag = self._tag(tag)
         with naming(tag):
             value, note = make()
-        part = Part(kind, tag, metadata, encode, (value,))
+        part = Part(kind, tag, metadata, encode, (value,), arrays.weight(value))
         self._put([part], global_step, walltime, note=note)
 
     # ---- numbers
@@ -737,7 +737,8 @@ class SummaryWriter(RunWriter):
         if note:
             self._warn_once(tag, note)
         step, _ = step_of(self.step if global_step is None else global_step, f"{tag!r}, step")
-        self._put_raw(_write_embedding, self._base, tag, step, embedding)
+        weight = arrays.weight(embedding)
+        self._put_raw(_write_embedding, self._base, tag, step, embedding, weight=weight)
 
     def add_custom_scalars(self, layout: Any) -> None:
         """Say how the Custom Scalars page arranges charts; several calls add up.

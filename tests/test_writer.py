@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import tbio
@@ -525,10 +526,10 @@ def test_closing_in_the_middle_of_a_call_loses_nothing(
     put = FileWriter.put
     closes = iter([True])
 
-    def close_first(self: FileWriter, *arguments: Any) -> None:
+    def close_first(self: FileWriter, *arguments: Any, weight: int) -> None:
         if next(closes, False):
             writer.close()
-        put(self, *arguments)
+        put(self, *arguments, weight=weight)
 
     monkeypatch.setattr(FileWriter, "put", close_first)
     writer.add_scalar("x", 1, 1)
@@ -646,3 +647,16 @@ def test_a_warning_made_an_error_costs_no_event(tmp_path: Path) -> None:
         writer.flush()
     assert [step for step, _ in points(tmp_path, "x")] == [5, 3, 1]
     writer.close()
+
+
+def test_large_values_do_not_pile_up(tmp_path: Path) -> None:
+    writer = SummaryWriter(tmp_path)
+    background = writer._background
+    background._thread = threading.current_thread()  # no thread but this one
+    image = np.zeros((3, 1000, 2000), np.uint8)
+    for step in range(60):  # 360 MB in all
+        writer.add_image("x", image, step)
+        assert background._held <= 1 << 27
+    assert len(background._queue) < 30
+    writer.close()
+    assert [event.step for event in events_in(tmp_path)[1:]] == list(range(60))

@@ -339,7 +339,7 @@ def _finite(values: Any) -> tuple[Doubles, float, float, str]:
 
     They may stand in the caller's own memory.
     """
-    array = _numbers("values", values)
+    array = arrays.real_numbers("values", values)
     with np.errstate(over="ignore", invalid="ignore"):
         flat = array.astype(np.float64, copy=False).ravel(order="K")
         if not flat.size:
@@ -366,7 +366,7 @@ def _sums(values: Doubles) -> tuple[float, float]:
 
 
 def _edges_or_number(bins: Any) -> int | Doubles:
-    array = _numbers("bins", bins)
+    array = arrays.real_numbers("bins", bins)
     if array.ndim == 0:
         return _whole_number("bins", bins, 1)
     edges = _doubles("bins", array)
@@ -399,17 +399,7 @@ def _double(what: str, value: Any) -> float:
 
 
 def _doubles(what: str, values: Any) -> Doubles:
-    array = _numbers(what, values)
+    array = arrays.real_numbers(what, values)
     if array.ndim != 1:
         raise ValueError(f"{what}: want one dimension, got shape {array.shape}")
     return array.astype(np.float64)
-
-
-def _numbers(what: str, values: Any) -> npt.NDArray[Any]:
-    try:
-        array = arrays.to_numpy(values)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"{what}: {error}") from error
-    if array.dtype.kind == "c":
-        raise TypeError(f"{what}: want real numbers, got dtype {array.dtype}")
-    return array

@@ -80,7 +80,7 @@ def of_predictions(
            [1.       , 1.       , 0.       ]], dtype=float32)
     """
     number = _thresholds(DEFAULT_THRESHOLDS if num_thresholds is None else num_thresholds)
-    truth, scores = _truth(labels), _numbers("predictions", predictions)
+    truth, scores = _truth(labels), arrays.real_numbers("predictions", predictions)
     if truth.shape != scores.shape:
         raise ValueError(f"labels of shape {truth.shape} for predictions of shape {scores.shape}")
     weight = np.ones(truth.size) if weights is None else _weights(weights, truth.shape)
@@ -144,7 +144,7 @@ def of_counts(
         "precision": precision,
         "recall": recall,
     }
-    rows = {what: _numbers(what, values) for what, values in given.items()}
+    rows = {what: arrays.real_numbers(what, values) for what, values in given.items()}
     shapes = {what: row.shape for what, row in rows.items()}
     if len(set(shapes.values())) > 1 or any(len(shape) != 1 for shape in shapes.values()):
         words = ", ".join(f"{what} {list(shape)}" for what, shape in shapes.items())
@@ -184,7 +184,7 @@ def _into_range(scores: Array) -> tuple[Array | slice, Array, str]:
 
 
 def _truth(labels: Any) -> Array:
-    array = _numbers("labels", labels)
+    array = arrays.real_numbers("labels", labels)
     truth: Array = array != 0
     wrong = array[truth & (array != 1)]
     if wrong.size:
@@ -193,7 +193,7 @@ def _truth(labels: Any) -> Array:
 
 
 def _weights(weights: Any, shape: tuple[int, ...]) -> Array:
-    array = _numbers("weights", weights).astype(np.float64)
+    array = arrays.real_numbers("weights", weights).astype(np.float64)
     try:
         array = np.broadcast_to(array, shape).ravel()
     except ValueError as error:
@@ -213,13 +213,3 @@ def _thresholds(number: Any) -> int:
     if not 2 <= count <= _MOST_THRESHOLDS:
         raise ValueError(f"num_thresholds: want 2 to {_MOST_THRESHOLDS}, got {count}")
     return count
-
-
-def _numbers(what: str, values: Any) -> Array:
-    try:
-        array = arrays.to_numpy(values)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"{what}: {error}") from error
-    if array.dtype.kind == "c":
-        raise TypeError(f"{what}: want real numbers, got dtype {array.dtype}")
-    return array
