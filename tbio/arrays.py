@@ -104,8 +104,11 @@ def real_numbers(what: str, value: Any) -> npt.NDArray[Any]:
 def _array(value: Any) -> npt.NDArray[Any]:
     if isinstance(value, np.ndarray):
         return value
-    if isinstance(value, (list, tuple)) and any(hasattr(item, "shape") for item in value):
-        return np.stack([_array(item) for item in value])
+    if isinstance(value, (list, tuple)) and _holds_arrays(value):
+        items = [_array(item) for item in value]
+        masked = any(isinstance(item, np.ma.MaskedArray) for item in items)
+        stacked: npt.NDArray[Any] = np.ma.stack(items) if masked else np.stack(items)
+        return stacked
     if hasattr(value, "detach"):  # torch
         tensor = value.detach().cpu().resolve_conj().resolve_neg()
         try:
@@ -115,7 +118,7 @@ def _array(value: Any) -> npt.NDArray[Any]:
             return np.asarray(wider.numpy())
     if hasattr(value, "__cuda_array_interface__") and hasattr(value, "get"):  # CuPy
         return np.asarray(value.get())
-    if hasattr(value, "__array__") or not hasattr(value, "shape"):
+    if hasattr(value, "__array__") or not (hasattr(value, "shape") or hasattr(value, "__dlpack__")):
         return np.asarray(value)
     if hasattr(value, "numpy"):
         return np.asarray(value.numpy())
@@ -137,6 +140,13 @@ def weight(value: Any) -> int:
     return len(value) if isinstance(value, bytes) else 0
 
 
+def _holds_arrays(values: Any) -> bool:
+    """Whether there are arrays in lists, perhaps in lists of them (looking into the first one)."""
+    return any(hasattr(item, "shape") or hasattr(item, "__dlpack__") for item in values) or (
+        bool(values) and isinstance(values[0], (list, tuple)) and _holds_arrays(values[0])
+    )
+
+
 def _item(value: Any) -> Any:
     """The Python scalar in ``value``, or something that is none."""
     if hasattr(value, "item"):
@@ -145,6 +155,8 @@ def _item(value: Any) -> Any:
         item = np.asarray(value.numpy()).item()
     elif hasattr(value, "__array__"):
         item = np.asarray(value).item()
+    elif hasattr(value, "__dlpack__"):
+        item = np.from_dlpack(value).item()
     else:
         item = value
     if isinstance(item, (float, int, complex, str, bytes)):

@@ -10,12 +10,14 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
 from google.protobuf.message import DecodeError as ProtobufDecodeError
 
 from tbio.background import Background
+from tbio.checks import step_of, wall_time_of
 from tbio.event_file import EventFileWriter
 from tbio.proto.event_pb2 import Event, TaggedRunMetadata
 from tbio.proto.summary_pb2 import Summary
@@ -67,6 +69,8 @@ class FileWriter:
         self.background = Background(wake_at=max_queue) if background is None else background
         self.event_writer = EventFileWriter(log_dir, filename_suffix=filename_suffix, lazy=lazy)
         self.background.add(self.event_writer)
+        if background is None:  # also at the interpreter's exit, and when it is dropped
+            weakref.finalize(self, self.background.close)
         self._defaults: tuple[Any, float | None] = None, None
 
     def get_logdir(self) -> str:
@@ -123,7 +127,11 @@ class FileWriter:
         self, *, global_step: Any = None, walltime: float | None = None
     ) -> Iterator[None]:
         """Give step and wall time to every call in the block that gives none."""
-        before, self._defaults = self._defaults, (global_step, walltime)
+        before = step, time_ = self._defaults
+        self._defaults = (
+            step if global_step is None else global_step,
+            time_ if walltime is None else walltime,
+        )
         try:
             yield
         finally:
@@ -133,9 +141,9 @@ class FileWriter:
         default_step, default_time = self._defaults
         step = default_step if step is None else step
         walltime = default_time if walltime is None else walltime
-        event.wall_time = time.time() if walltime is None else float(walltime)
+        event.wall_time = time.time() if walltime is None else wall_time_of(walltime, "walltime")
         if step is not None:
-            event.step = int(step)
+            event.step = step_of(step, "step")[0]
         self.put(_serialized, event)
 
     def flush(self) -> None:
@@ -162,8 +170,11 @@ def _parsed(kind: Any, message: Any) -> Any:
         copy = kind()
         copy.CopyFrom(message)
         return copy
+    name = kind.DESCRIPTOR.name
+    given = getattr(getattr(message, "DESCRIPTOR", None), "name", name)
+    if given != name:  # which would parse, as a message of unknown fields
+        raise TypeError(f"want a message of type {name}, got a {given}")
     try:
         return kind.FromString(message_bytes(message))
     except ProtobufDecodeError as error:
-        name = kind.DESCRIPTOR.name
         raise ValueError(f"{type(message).__name__} is no {name}: {error}") from error

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import mmap
 import os
 import struct
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from tbio.file_writer import FileWriter
+from tbio.run_writer import text_of
 from tbio.writer import SummaryWriter
 
 _COUNTERS = 1 << 14
@@ -81,18 +83,20 @@ class GlobalSummaryWriter:
 
     def add_scalar(self, tag: str, scalar_value: Any, walltime: float | None = None) -> None:
         """Log one number at the tag's next step; see `SummaryWriter.add_scalar`."""
-        self.smw.add_scalar(tag, scalar_value, self._counts.next(f"scalar/{tag}"), walltime)
+        with self._counts.next("scalar", tag) as step:
+            self.smw.add_scalar(tag, scalar_value, step, walltime)
 
     def add_image(
         self, tag: str, img_tensor: Any, walltime: float | None = None, dataformats: str = "CHW"
     ) -> None:
         """Log an image at the tag's next step; see `SummaryWriter.add_image`."""
-        step = self._counts.next(f"image/{tag}")
-        self.smw.add_image(tag, img_tensor, step, walltime, dataformats)
+        with self._counts.next("image", tag) as step:
+            self.smw.add_image(tag, img_tensor, step, walltime, dataformats)
 
     def add_text(self, tag: str, text_string: Any, walltime: float | None = None) -> None:
         """Log text at the tag's next step; see `SummaryWriter.add_text`."""
-        self.smw.add_text(tag, text_string, self._counts.next(f"text/{tag}"), walltime)
+        with self._counts.next("text", tag) as step:
+            self.smw.add_text(tag, text_string, step, walltime)
 
     def flush(self) -> None:
         """See `SummaryWriter.flush`."""
@@ -118,17 +122,19 @@ class _Counters:
             self._lock = threading.Lock()
             self._memory = bytearray(_COUNTERS * _SLOT.size)
 
-    def next(self, name: str) -> int:
-        """The name's next number, from 0."""
-        key = _key(name)
+    @contextlib.contextmanager
+    def next(self, kind: str, tag: str) -> Iterator[int]:
+        """The tag's next number, from 0: taken if the block ends well, and nobody else's before."""
+        key = _key(f"{kind}/{text_of(tag, 'tag')}")
         with self._lock:
             for probe in range(_COUNTERS):
                 at = (key + probe) % _COUNTERS * _SLOT.size
                 known, count = _SLOT.unpack_from(self._memory, at)
                 if known in (0, key):
+                    yield int(count)
                     _SLOT.pack_into(self._memory, at, key, count + 1)
-                    return int(count)
-        raise ValueError(f"more than {_COUNTERS} tags count their own steps; {name!r} cannot")
+                    return
+        raise ValueError(f"more than {_COUNTERS} tags count their own steps; {tag!r} cannot")
 
 
 def _key(name: str) -> int:

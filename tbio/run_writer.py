@@ -7,7 +7,6 @@ and wall time it gets, what its tag is called, and what its user is to be warned
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import re
 import socket
@@ -19,16 +18,14 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from tbio import arrays
 from tbio.background import Background, OnError
+from tbio.checks import step_of, wall_time_of
 from tbio.errors import TbioWarning, WriterClosedError
 from tbio.file_writer import FileWriter
 from tbio.kinds import hparams
 from tbio.proto.event_pb2 import Event, SessionLog
 from tbio.proto.summary_pb2 import Summary, SummaryMetadata
 from tbio.tag_book import TagBook
-
-_MAX_STEP = 2**63 - 1
 
 
 class Part(NamedTuple):
@@ -75,7 +72,7 @@ class RunWriter:
         self.max_queue = max_queue
         self.flush_secs = flush_secs
         self.filename_suffix = filename_suffix or ""
-        #: The `FileWriter` of the run's folder, and of every folder by path; None after `close`.
+        #: The `FileWriter` of the folder, and of every folder by its name; None after `close`.
         self.file_writer: FileWriter | None = None
         self.all_writers: dict[str, FileWriter] | None = None
         self._write_to_disk = write_to_disk
@@ -103,7 +100,7 @@ class RunWriter:
     def _add_writer(self, folder: str, *, lazy: bool) -> FileWriter:
         """A new writer. A lazy one's file is made by the thread, where a failure stops nobody."""
         writer = FileWriter(
-            self._base if folder == self.log_dir else folder,
+            self._place_of(folder),
             self.max_queue,
             self.flush_secs,
             self.filename_suffix,
@@ -135,9 +132,14 @@ class RunWriter:
         Raises:
             ValueError: it would not be inside the run's own.
         """
-        if ".." in re.split(r"[/\\]", name) or "\0" in name:
+        inside = name.lstrip("/\\")  # a tag that begins with a slash is no place on the disk
+        if ".." in re.split(r"[/\\]", name) or "\0" in name or os.path.splitdrive(inside)[0]:
             raise ValueError(f"{name!r} is no folder inside {self.log_dir!r}")
-        return os.path.join(self._base, name)
+        return os.path.join(self.log_dir, inside)
+
+    def _place_of(self, folder: str) -> str:
+        """The path of the run's folder or of one inside, whatever the working folder is now."""
+        return self._base + folder[len(self.log_dir) :]
 
     @property
     def logdir(self) -> str:
@@ -158,12 +160,15 @@ class RunWriter:
     @property
     def step(self) -> int | None:
         """The step of calls, in this thread, that give none; None means 0."""
-        step: int | None = self._defaults.step
-        return step
+        step = self._defaults.step
+        return None if step is None else int(step)
 
     @step.setter
     def step(self, step: Any) -> None:
-        self._defaults.step = None if step is None else step_of(step, "step")[0]
+        if step is not None:
+            stored, whole = step_of(step, "step")
+            step = stored if whole else step  # `_put` warns of a fraction
+        self._defaults.step = step
 
     @contextlib.contextmanager
     def prefix(self, prefix: str) -> Iterator[None]:
@@ -206,6 +211,11 @@ class RunWriter:
     def _tag(self, tag: Any) -> str:
         return self._defaults.prefix + text_of(tag, "tag")
 
+    def _wall_time(self, walltime: float | None, what: str) -> float:
+        if walltime is None:
+            walltime = self._defaults.walltime
+        return time.time() if walltime is None else wall_time_of(walltime, what)
+
     def _put(
         self,
         parts: Sequence[Part],
@@ -226,11 +236,7 @@ class RunWriter:
         step, whole = step_of(global_step, f"{tag!r}, step")
         if not whole:
             self._warn_once(tag, f"step {global_step!r} is no whole number; stored as {step}")
-        if walltime is None:
-            walltime = self._defaults.walltime
-        wall_time = (
-            time.time() if walltime is None else wall_time_of(walltime, f"{tag!r}, walltime")
-        )
+        wall_time = self._wall_time(walltime, f"{tag!r}, walltime")
         if note:
             self._warn_once(tag, note)
         weight = sum(part.weight for part in parts)
@@ -255,11 +261,7 @@ class RunWriter:
         about = re.sub(r"[-+.\de]*\d", "", what)
         if (tag, about) not in self._warned:
             self._warned.add((tag, about))
-            level = 2  # the first caller outside of tbio
-            frame = sys._getframe(1)
-            while frame.f_back and frame.f_globals.get("__name__", "").startswith("tbio."):
-                frame, level = frame.f_back, level + 1
-            warnings.warn(f"{tag!r}: {what}", TbioWarning, stacklevel=level)
+            warn(f"{tag!r}: {what}")
 
     # ---- the end
 
@@ -287,6 +289,8 @@ class RunWriter:
         with self._opening:
             if not self._finalizer.alive:
                 return
+            # Who closes it is there to say how it ended; the last exception may be an old one.
+            self._ending.status = self._ending.status or "SUCCESS"
             try:
                 self._finalizer()
             finally:
@@ -306,16 +310,29 @@ class _Ending:
     def __init__(self) -> None:
         #: Whether the hyperparameters were written, which want to be told of the end.
         self.wanted = False
+        self._pid = os.getpid()
         self.status: hparams.Status | None = None
 
     def finish(self, writer: FileWriter) -> None:
         """Write the end and close."""
-        if self.wanted:
+        if self.wanted and self._pid == os.getpid():  # not in a forked child
             self.wanted = False
             # An exception that nobody caught is kept there when the interpreter has printed it.
             status = self.status or ("FAILURE" if hasattr(sys, "last_value") else "SUCCESS")
-            writer.put(_session_end, time.time(), status)
-        writer.close()
+            try:
+                writer.put(_session_end, time.time(), status)
+            finally:  # also when put tells of a refusal before
+                writer.close()
+        else:
+            writer.close()
+
+
+def warn(words: str) -> None:
+    """A warning whose place is the first caller outside of tbio."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__", "").startswith("tbio."):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(words, TbioWarning, stacklevel=level)
 
 
 def _summary_event(book: TagBook, wall_time: float, step: int, parts: Sequence[Part]) -> bytes:
@@ -362,53 +379,29 @@ def text_of(text: object, what: str) -> str:
     return text
 
 
-def double_of(value: Any) -> float:
-    """A number as a double."""
-    try:
-        return float(arrays.number(value))
-    except OverflowError as error:
-        raise ValueError("an integer too large for a double") from error
-
-
-def step_of(value: Any, what: str) -> tuple[int, bool]:
-    """A step as an integer of 64 bits, and whether it was a whole number."""
-    if value is None:
-        return 0, True
-    if type(value) is int and -_MAX_STEP <= value <= _MAX_STEP:
-        return value, True
-    try:
-        number = arrays.number(value)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"{what}: {error}") from error
-    finite = isinstance(number, int) or math.isfinite(number)
-    if not finite or not -_MAX_STEP - 1 <= int(number) <= _MAX_STEP:
-        raise ValueError(f"{what}: want an integer of 64 bits, got {value!r}")
-    return int(number), int(number) == number
-
-
-def wall_time_of(value: Any, what: str) -> float:
-    """Seconds since the epoch."""
-    try:
-        wall_time = double_of(value)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"{what}: {error}") from error
-    if not math.isfinite(wall_time):
-        # TensorBoard's data server stops reading a file at the first one.
-        raise ValueError(f"{what}: want seconds since the epoch, got {value!r}")
-    return wall_time
-
-
 def default_log_dir(comment: str) -> str:
     """Where torch and tensorboardX log when they are told nothing."""
     host = re.sub(r"[^\w.-]", "_", socket.gethostname())
     return os.path.join("runs", time.strftime(f"%b%d_%H-%M-%S_{host}") + comment)
 
 
-def flattened(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    """Tag and value of each leaf of nested dicts, the keys joined by ``/``."""
+def flattened(
+    values: Mapping[str, Any], evaluate: bool, before: str = ""
+) -> Iterator[tuple[str, Any]]:
+    """Tag and value of each leaf of nested dicts, the keys joined by ``/``.
+
+    Args:
+        evaluate: take what a function returns for its value; otherwise it is passed over.
+    """
+    if not isinstance(values, Mapping):
+        raise TypeError(f"want a dict of values, got {type(values).__name__}")
     for key, value in values.items():
         tag = before + text_of(key, "key")
+        if callable(value) and not hasattr(value, "shape"):
+            if not evaluate:
+                continue
+            value = value()
         if isinstance(value, Mapping):
-            yield from flattened(value, tag + "/")
+            yield from flattened(value, evaluate, tag + "/")
         else:
             yield tag, value

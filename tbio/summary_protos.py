@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tbio.checks import double_of
 from tbio.kinds import audio as _audio
 from tbio.kinds import histogram as _histogram
 from tbio.kinds import hparams as _hparams
@@ -21,7 +22,6 @@ from tbio.kinds import scalar as _scalar
 from tbio.kinds import text as _text
 from tbio.kinds import video as _video
 from tbio.proto.summary_pb2 import Summary, SummaryMetadata
-from tbio.run_writer import double_of
 
 __all__ = [
     "audio",
@@ -64,12 +64,15 @@ def scalar(
     name: str,
     tensor: Any,
     collections: object = None,
-    new_style: bool = False,
+    new_style: bool | str = False,
     double_precision: bool = False,
     display_name: str = "",
     summary_description: str = "",
 ) -> Summary:
     """A number; see `SummaryWriter.add_scalar`. ``collections`` has no meaning any more.
+
+    tensorboardX has ``display_name`` and ``summary_description`` in the third and fourth place:
+    there, a string is understood so.
 
     >>> scalar("loss", 0.5)
     value {
@@ -77,6 +80,10 @@ def scalar(
       simple_value: 0.5
     }
     """
+    if isinstance(collections, str):
+        display_name = collections
+    if isinstance(new_style, str):
+        summary_description, new_style = new_style, False
     value = _scalar.encode(name, double_of(tensor), new_style, double_precision)
     if new_style or double_precision or display_name or summary_description:
         return _summary(value, _scalar.metadata(display_name, summary_description))
@@ -103,8 +110,15 @@ def histogram_raw(
     return _summary(_histogram.encode(name, counted))
 
 
-def image(tag: str, tensor: Any, rescale: float = 1, dataformats: str = "NCHW") -> Summary:
-    """An image or a grid of them; see `tbio.kinds.image.prepare`."""
+def image(tag: str, tensor: Any, rescale: float = 1, dataformats: str | None = None) -> Summary:
+    """An image or a grid of them; see `tbio.kinds.image.prepare`.
+
+    Args:
+        dataformats: by default NCHW as in torch, and CHW as in tensorboardX where there are three
+            axes.
+    """
+    if dataformats is None:
+        dataformats = "CHW" if len(getattr(tensor, "shape", ())) == 3 else "NCHW"
     if rescale != 1:
         return image_boxes(tag, tensor, [], rescale, dataformats)
     return _summary(_image.encode(tag, _image.prepare(tensor, dataformats)[0]))

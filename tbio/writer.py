@@ -7,10 +7,10 @@ in the module of its kind (`tbio.kinds`): ``prepare`` or its like here, ``encode
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
@@ -19,7 +19,7 @@ from google.protobuf.message import Message
 
 from tbio import arrays
 from tbio.background import OnError
-from tbio.errors import TbioWarning
+from tbio.checks import double_of, step_of
 from tbio.event_file import EventFileReader
 from tbio.kinds import (
     audio,
@@ -43,11 +43,10 @@ from tbio.run_writer import (
     Part,
     RunWriter,
     default_log_dir,
-    double_of,
     flattened,
     naming,
-    step_of,
     text_of,
+    warn,
 )
 from tbio.storage import LocalFile
 from tbio.tag_book import TagBook
@@ -116,13 +115,16 @@ class SummaryWriter(RunWriter):
             want = get_args(ScalarsLayout)
             raise ValueError(f"scalars_layout: want one of {want}, got {scalars_layout!r}")
         if comet_config is not None and not comet_config.get("disabled", False):
-            warnings.warn("tbio does not mirror to Comet", TbioWarning, stacklevel=2)
+            warn("tbio does not mirror to Comet")
         if log_dir is None:
-            log_dir = default_log_dir(comment) if logdir is None else logdir
+            log_dir = logdir
+        if not log_dir:
+            log_dir = default_log_dir(comment)
         #: The edges of ``bins="tensorflow"``.
         self.default_bins: list[float] = histogram_bins.DEFAULT_EDGES.tolist()
         self._scalars_layout = scalars_layout
-        self._curves: dict[str, str] = {}  # what add_scalars has logged: name -> folder
+        # what add_scalars has logged: name -> folder, tag
+        self._curves: dict[str, tuple[str, str]] = {}
         self._layout = Layout()
         self._hparams: hparams.Hparams | None = None
         self._trials = 0
@@ -230,19 +232,20 @@ class SummaryWriter(RunWriter):
         """
         if not isinstance(tag_scalar_dict, Mapping):
             got = type(tag_scalar_dict).__name__
-            raise TypeError(f"add_scalars({main_tag!r}): want a dict of numbers, got {got}")
+            raise TypeError(f"{main_tag!r}: want a dict of numbers, got {got}")
         tag = self._tag(main_tag)
-        wall_time = time.time() if walltime is None else walltime
+        wall_time = self._wall_time(walltime, f"{tag!r}, walltime")
         curves: list[tuple[str | None, Part, str]] = []
         for key, value in tag_scalar_dict.items():
             name = text_of(key, "key")
             if self._scalars_layout == "tags":
                 curves.append((None, *_scalar_part(f"{tag}/{name}", value)))
+                self._curves[f"{self.log_dir}/{tag}/{name}"] = self.log_dir, f"{tag}/{name}"
                 continue
             between = f"{tag}/" if self._scalars_layout == "tensorboardX" else f"{_flat(tag)}_"
             folder = self._folder_of(f"{between}{name}")
             curves.append((folder, *_scalar_part(tag, value)))
-            self._curves[f"{self.log_dir}/{tag}/{name}"] = folder
+            self._curves[f"{self.log_dir}/{tag}/{name}"] = folder, tag
         for curve, part, note in curves:
             self._put([part], global_step, wall_time, folder=curve, note=note)
 
@@ -254,12 +257,16 @@ class SummaryWriter(RunWriter):
         """
         self.flush()
         found: dict[str, list[list[float]]] = {}
-        for name, folder in self._curves.items():
+        for name, (folder, tag) in self._curves.items() if self._recording() else ():
             points = found.setdefault(name, [])
-            for path in sorted(entry.path for entry in os.scandir(folder) if entry.is_file()):
+            place = glob.escape(self._place_of(folder))
+            files = glob.glob(os.path.join(place, "*tfevents*"))
+            for path in sorted(files):
                 for stored in EventFileReader(LocalFile(path)).events():
                     event = stored.event
                     for value in event.summary.value:
+                        if value.tag != tag:
+                            continue
                         number, _ = scalar.decode(value)
                         points.append([event.wall_time, event.step, number])
         return found
@@ -533,7 +540,7 @@ class SummaryWriter(RunWriter):
         formats: Any = dataformats
         if isinstance(rescale, str):
             # The seventh place holds labels then, unless it was left alone.
-            given = labels if isinstance(formats, str) else formats
+            given = labels if formats == "CHW" else formats
             rescale, formats, labels = 1, rescale, given
         scale, axes, texts = rescale, formats, labels
         self._add_picture(
@@ -736,7 +743,11 @@ class SummaryWriter(RunWriter):
             embedding, note = projector.prepare(mat, metadata, label_img, metadata_header)
         if note:
             self._warn_once(tag, note)
-        step, _ = step_of(self.step if global_step is None else global_step, f"{tag!r}, step")
+        if global_step is None:
+            global_step = self._defaults.step
+        step, whole = step_of(global_step, f"{tag!r}, step")
+        if not whole:
+            self._warn_once(tag, f"step {global_step!r} is no whole number; stored as {step}")
         weight = arrays.weight(embedding)
         self._put_raw(_write_embedding, self._base, tag, step, embedding, weight=weight)
 
@@ -804,7 +815,7 @@ class SummaryWriter(RunWriter):
 
     def _set_hparams(self, prepared: hparams.Hparams, **more: str) -> None:
         if self._hparams is not None:
-            if dict(prepared) != dict(self._hparams):
+            if not _equal(prepared, self._hparams):
                 what = "the hyperparameters were set before; TensorBoard reads the first ones only"
                 self._warn_once("hparams", what)
             return
@@ -848,7 +859,7 @@ class SummaryWriter(RunWriter):
         """
         if isinstance(hparam_domain_discrete, str):
             name, hparam_domain_discrete = hparam_domain_discrete, None
-        if isinstance(run_name, int):
+        if run_name is not None and not isinstance(run_name, str):
             global_step, run_name = run_name, None
         name = name if run_name is None else run_name
         if not isinstance(metric_dict, Mapping):
@@ -856,9 +867,11 @@ class SummaryWriter(RunWriter):
         prepared = _prepared(hparam_dict)
         domains = hparams.prepare_domains(hparam_domain_discrete, prepared)
         metrics = [
-            _scalar_part(text_of(tag, "metric"), value) for tag, value in metric_dict.items()
+            _scalar_part(self._defaults.prefix + text_of(tag, "metric"), value)
+            for tag, value in metric_dict.items()
         ]
-        now = time.time()
+        now = self._wall_time(None, "walltime")
+        step_of(global_step, "step")  # before anything is logged
         start = hparams.encode_start(prepared, start_time=now)
         end = hparams.encode_end("SUCCESS", end_time=now)
         experiment = hparams.encode_experiment(prepared, metric_dict, domains)
@@ -867,14 +880,14 @@ class SummaryWriter(RunWriter):
             folder = self._folder_of(text_of(name, "name") if name is not None else str(now))
             for value in (experiment, start, end):
                 self._put([_ready(value)], 0, None, folder=folder)
-        elif self._hparams is None or dict(prepared) == dict(self._hparams):
+        elif self._hparams is None or _equal(prepared, self._hparams):
             if domains and self._hparams is None:  # only an experiment can hold them
                 self._put([_ready(experiment)], 0, None)
             self._set_hparams(prepared)
             self._trials = max(self._trials, 1)
         else:
-            self._trials += 1
-            folder = self._folder_of(f"hparams_{max(self._trials, 2)}")
+            self._trials = max(self._trials, 1) + 1
+            folder = self._folder_of(f"hparams_{self._trials}")
             for value in (start, end):
                 self._put([_ready(value)], 0, None, folder=folder)
         for part, note in metrics:
@@ -909,7 +922,7 @@ class SummaryWriter(RunWriter):
             model, input_to_model, verbose=verbose, use_strict_trace=use_strict_trace
         )
         if event is None:
-            warnings.warn(f"add_graph: no graph was logged: {why}", TbioWarning, stacklevel=2)
+            warn(f"add_graph: no graph was logged: {why}")
         else:
             self._put_event(event)
 
@@ -936,7 +949,7 @@ class SummaryWriter(RunWriter):
         self._put_event(Event(graph_def=openvino_graph.encode(xmlname)))
 
     def _put_event(self, event: Event) -> None:
-        event.wall_time = time.time()
+        event.wall_time = self._wall_time(None, "walltime")
         self._put_raw(_serialized, event)
 
     # ---- all at once
@@ -966,10 +979,8 @@ class SummaryWriter(RunWriter):
         Raises:
             TypeError, ValueError: a value that is none of these, before anything is logged.
         """
-        if not self._recording():
-            return
         parts, notes = [], []
-        for name, value in flattened(values):
+        for name, value in flattened(values, evaluate=self._recording()):
             tag = self._tag(name)
             with naming(tag):
                 part, note = _part_of(tag, value)
@@ -1007,8 +1018,6 @@ def _scalar_part(
 
 def _part_of(tag: str, value: Any) -> tuple[Part, str]:
     """A value of `SummaryWriter.log` on its way."""
-    if callable(value) and not hasattr(value, "shape"):
-        value = value()
     if hasattr(value, "savefig"):
         return Part("image", tag, None, image.encode, (_drawn(value, True),)), ""
     if hasattr(value, "getbands") or isinstance(value, (bytes, bytearray)):
@@ -1060,6 +1069,11 @@ def _prepared(given: Any) -> hparams.Hparams:
     return hparams.prepare(given)
 
 
+def _equal(one: hparams.Hparams, other: hparams.Hparams) -> bool:
+    """Whether they are stored alike: True is not 1, and NaN is NaN."""
+    return hparams.encode_start(one) == hparams.encode_start(other)
+
+
 def _encode_layout(tag: str, whole: Layout) -> Summary.Value:
     return layout.encode(whole)
 
@@ -1082,5 +1096,8 @@ def _write_embedding(
 ) -> bytes:
     from tbio import projector
 
-    projector.write(folder, tag, step, embedding)
+    try:
+        projector.write(folder, tag, step, embedding)
+    except (OSError, ValueError) as error:
+        raise RuntimeError(f"the embedding {tag!r} in {folder} was not written: {error}") from error
     return b""  # no event

@@ -21,6 +21,7 @@ LAYERS = {
     "record": 1,
     "tensor": 1,
     "arrays": 1,
+    "checks": 1,
     "tag_book": 1,
     "storage": 1,
     "record_file": 2,

@@ -220,6 +220,12 @@ def _name(value: Any) -> str:
     return str(value)
 
 
+def _metric(tag: Any) -> str:
+    if not isinstance(tag, str):
+        raise TypeError(f"metric: want a str, got {type(tag).__name__} {tag!r:.80}")
+    return _text(tag)
+
+
 def _text(text: str) -> str:
     try:
         text.encode()
@@ -373,7 +379,7 @@ def summaries(
     hparams = prepare(hparam_dict)
     domains = prepare_domains(hparam_domain_discrete, hparams)
     values = (
-        encode_experiment(hparams, map(_text, metric_dict), domains),
+        encode_experiment(hparams, map(_metric, metric_dict), domains),
         encode_start(hparams),
         encode_end("SUCCESS"),
     )
