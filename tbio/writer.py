@@ -838,9 +838,9 @@ class SummaryWriter(RunWriter):
         """Log hyperparameters with the metrics they led to.
 
         As `set_hparams`, and the metrics as scalars, in the run's own folder; further calls with
-        other hyperparameters get runs of their own, ``hparams_2`` and so on, below it. torch and
-        tensorboardX make a run of each call, named by the time, and hide columns that come later:
-        ``nested=True`` does that too, and so does a name.
+        other hyperparameters get runs of their own, ``hparams_2`` and so on, below it, and so does
+        a call with a name. torch and tensorboardX make a run of each call, named by the time, and
+        hide columns that come later: ``nested=True`` does that too.
 
         tensorboardX has ``name`` in the third place and ``global_step`` in the fourth: there, a
         string and a number are understood so.
@@ -848,7 +848,8 @@ class SummaryWriter(RunWriter):
         Args:
             hparam_dict: see `set_hparams`.
             metric_dict: tag -> number; may be empty.
-            hparam_domain_discrete: the values that some hyperparameters can take.
+            hparam_domain_discrete: the values that some hyperparameters can take. To say so, the
+                columns have to be listed, and TensorBoard then shows no others.
             run_name: the folder of a run of its own.
             global_step: of the metrics.
             name: tensorboardX's name for ``run_name``.
@@ -878,7 +879,8 @@ class SummaryWriter(RunWriter):
         folder = None
         if name is not None or nested:
             folder = self._folder_of(text_of(name, "name") if name is not None else str(now))
-            for value in (experiment, start, end):
+            # Of the first experiment that it finds, TensorBoard shows the columns, and no others.
+            for value in (experiment, start, end) if nested or domains else (start, end):
                 self._put([_ready(value)], 0, None, folder=folder)
         elif self._hparams is None or _equal(prepared, self._hparams):
             if domains and self._hparams is None:  # only an experiment can hold them

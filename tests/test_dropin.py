@@ -37,14 +37,14 @@ ROOT = Path(__file__).parent.parent
 # ------------------------------------------------------------------ whole programs
 
 
-def run(script: str, logdir: Path, *, torch: bool) -> str:
-    """Run a program with tbio in the place of the import; what it has printed."""
+def run(script: str, logdir: Path, *, torch: bool, module: str = "tbio") -> str:
+    """Run a program with a module for its import; what it has printed."""
     code = f"""
 import runpy, sys
 sys.path.insert(0, {str(ROOT)!r})
 if not {torch}:
     sys.modules["torch"] = None  # so that it cannot be imported
-sys.argv = [{script!r}, "tbio", {str(logdir)!r}]
+sys.argv = [{script!r}, {module!r}, {str(logdir)!r}]
 runpy.run_path({str(ROOT / "tests" / script)!r}, run_name="__main__")
 """
     done = subprocess.run(
@@ -211,6 +211,14 @@ def server(
         assert "Traceback" not in server.output
 
 
+@pytest.mark.full
+def test_the_program_is_one_for_torch(tmp_path: Path) -> None:
+    """It runs with torch's own writer. (tensorboardX's wants packages for audio and video.)"""
+    run("dropin_torch.py", tmp_path / "logs", torch=True, module="torch.utils.tensorboard")
+    losses = tbio.open(tmp_path / "logs")["."].scalars["Loss/train"]
+    assert losses.values[:4].tolist() == [1.0, 0.5, float(np.float32(1 / 3)), 0.25]
+
+
 def test_every_page_is_offered(server: TensorBoardServer) -> None:
     wanted = {
         "timeseries",
@@ -288,6 +296,11 @@ def test_hyperparameters(server: TensorBoardServer, program: str) -> None:
             "named": {"lr": 0.2, "bsize": 2},
             "other": {"lr": 0.3, "net": "cnn"},
         }
+        # Of all runs, whichever has them.
+        experiment = server.json(
+            "/data/plugin/hparams/experiment", request=json.dumps({"experimentName": ""})
+        )
+        assert {info["name"] for info in experiment["hparamInfos"]} == {"lr", "bsize", "net"}
     assert all(group["metricValues"] for group in answer["sessionGroups"])
 
 
@@ -462,7 +475,6 @@ CALLS_OF = {
         "boxes HWC": lambda w: w.add_image_with_boxes(
             "x", RGB.transpose(1, 2, 0), BOXES, 3, None, "HWC", None
         ),
-        "hparams": lambda w: w.add_hparams({"lr": 0.1, "flag": True}, {"m": 2}, "r", 3),
     },
 }
 
@@ -504,6 +516,17 @@ torch_may_warn = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_the_same_call_logs_the_same(tmp_path: Path, peer: str, name: str) -> None:
     call = (CALLS | CALLS_OF[peer])[name]
     ours, theirs = both(tmp_path, peer, call)
+    assert ours == theirs
+
+
+def test_named_hparams_of_tensorboardx(tmp_path: Path) -> None:
+    """All but the experiment, which hides the columns of other runs."""
+    ours, theirs = both(
+        tmp_path,
+        "tensorboardX",
+        lambda w: w.add_hparams({"lr": 0.1, "flag": True}, {"m": 2}, "r", 3),
+    )
+    del theirs["r", "_hparams_/experiment", 0]
     assert ours == theirs
 
 
@@ -583,6 +606,17 @@ class TestBothPeers:
 
 
 class TestTensorboardX:
+    def test_a_named_run_lists_columns(self, tmp_path: Path) -> None:
+        """Which hides those of all others; the rest is the same."""
+        ours, theirs = both(
+            tmp_path,
+            "tensorboardX",
+            lambda w: w.add_hparams({"lr": 0.1, "flag": True}, {"m": 2}, "r", 3),
+        )
+        del theirs["r", "_hparams_/experiment", 0]
+        assert ours == theirs
+        assert ours["r", "m", 3] == ("scalars", 2.0)
+
     def test_brightness_wraps(self, tmp_path: Path) -> None:
         """1.01 is black there, and white here, with a warning."""
         pixels = np.full((3, 2, 2), 1.01)

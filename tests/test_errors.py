@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import sys
+from types import ModuleType
+
 import pytest
 
 import tbio
 from tbio.errors import DecodeError
-from tbio.extras import EXTRAS, require
+from tbio.extras import EXTRAS, is_of, require
 
 
 def test_the_tree() -> None:
@@ -43,3 +46,11 @@ def test_missing_extra_says_how(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(EXTRAS, "no_such_library", "remote")
     with pytest.raises(tbio.MissingExtraError, match=r"pip install 'tbio\[remote\]'"):
         require("no_such_library")
+
+
+def test_a_library_that_another_thread_is_loading(monkeypatch: pytest.MonkeyPatch) -> None:
+    half = ModuleType("half_loaded")
+    monkeypatch.setitem(sys.modules, "half_loaded", half)
+    assert not is_of(3, "half_loaded", "Thing")
+    monkeypatch.setattr(half, "Thing", int, raising=False)
+    assert is_of(3, "half_loaded", "Thing")

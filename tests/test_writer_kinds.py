@@ -1185,8 +1185,15 @@ def test_add_hparams_with_a_name(tmp_path: Path, word: str) -> None:
         writer.add_hparams({"lr": 0.1}, {"loss": 2}, **more)
     assert runs_in(tmp_path) == [".", "trial/1"]
     assert tags_in(tmp_path) == []
-    assert tags_in(tmp_path / "trial/1") == [EXPERIMENT, START, END, "loss"]
+    # and no experiment: of the first that it finds, TensorBoard shows the columns, and no others
+    assert tags_in(tmp_path / "trial/1") == [START, END, "loss"]
     assert end_in(tmp_path / "trial/1") == ["SUCCESS"]
+
+
+def test_add_hparams_with_a_name_and_domains(tmp_path: Path) -> None:
+    with SummaryWriter(tmp_path) as writer:
+        writer.add_hparams({"lr": 0.1}, {"loss": 2}, {"lr": [0.1, 0.2]}, "trial")
+    assert tags_in(tmp_path / "trial") == [EXPERIMENT, START, END, "loss"]
 
 
 def test_add_hparams_nested(tmp_path: Path) -> None:

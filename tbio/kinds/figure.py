@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tbio.extras import is_of
 from tbio.kinds import pixels
 from tbio.kinds.pixels import Pixels
 
@@ -52,9 +53,7 @@ def prepare(figure: Figure | list[Figure] | tuple[Figure, ...], close: bool = Tr
 
 
 def _is_figure(value: object) -> bool:
-    # Who has a figure has loaded its module.
-    module = sys.modules.get("matplotlib.figure")
-    return module is not None and isinstance(value, module.Figure)
+    return is_of(value, "matplotlib.figure", "Figure")
 
 
 def _drawn(figure: Figure) -> Pixels:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import io
 import math
 import os
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -23,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tbio import arrays, plugins, tensor
+from tbio.extras import is_of
 from tbio.kinds import pixels, png
 from tbio.kinds.pixels import Pixels
 from tbio.proto.plugin_data_pb2 import ImagePluginData
@@ -245,8 +245,7 @@ def prepare_boxes(
 
 
 def _is_pillow(value: object) -> bool:
-    module = sys.modules.get("PIL.Image")
-    return module is not None and isinstance(value, module.Image)
+    return is_of(value, "PIL.Image", "Image")
 
 
 def _of_pillow(image: Image) -> tuple[Pixels, str]:
