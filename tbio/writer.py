@@ -308,6 +308,8 @@ class SummaryWriter(RunWriter):
         bins: Any = "tensorflow",
         walltime: float | None = None,
         max_bins: int | None = None,
+        *,
+        new_style: bool = False,
     ) -> None:
         """Log the distribution of values. What is not finite is left out, with a warning.
 
@@ -319,10 +321,24 @@ class SummaryWriter(RunWriter):
                 `tbio.kinds.histogram.of_values`.
             walltime: see `add_scalar`.
             max_bins: join neighbours where there are more.
+            new_style: store it as TensorFlow 2 does, as a tensor of buckets of equal width: 30 of
+                them, or as many as ``bins`` says.
 
         Raises:
             TypeError, ValueError: no real numbers; no such bins.
         """
+        if new_style:
+            buckets = None if isinstance(bins, str) else bins
+            self._add(
+                "histogram",
+                tag,
+                lambda: histogram.rows_of_values(values, buckets),
+                histogram.encode,
+                histogram.metadata(),
+                global_step,
+                walltime,
+            )
+            return
         self._add(
             "histogram",
             tag,
@@ -502,8 +518,36 @@ class SummaryWriter(RunWriter):
         global_step: Any = None,
         walltime: float | None = None,
         dataformats: str = "NCHW",
+        *,
+        new_style: bool = False,
+        max_outputs: int | None = None,
     ) -> None:
-        """Log a batch of images as one grid of 8 columns; see `add_image`."""
+        """Log a batch of images as one grid of 8 columns; see `add_image`.
+
+        Args:
+            tag: its name.
+            img_tensor: see `add_image`.
+            global_step: see `add_scalar`.
+            walltime: see `add_scalar`.
+            dataformats: see `add_image`.
+            new_style: store the images one by one, as TensorFlow 2 does; TensorBoard shows them
+                side by side, in their own size.
+            max_outputs: only so many of them then.
+
+        Raises:
+            As `tbio.kinds.image.prepare`, or `prepare_samples`.
+        """
+        if new_style:
+            self._add(
+                "image",
+                tag,
+                lambda: image.prepare_samples(img_tensor, dataformats, max_outputs),
+                image.encode_samples,
+                image.metadata(),
+                global_step,
+                walltime,
+            )
+            return
         self._add_picture(
             tag, lambda: image.prepare(img_tensor, dataformats), global_step, walltime
         )

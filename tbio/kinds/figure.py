@@ -45,10 +45,10 @@ def prepare(figure: Figure | list[Figure] | tuple[Figure, ...], close: bool = Tr
                 f"want a matplotlib.figure.Figure, got {kind.__module__}.{kind.__qualname__}"
             )
     picture = pixels.grid(map(_drawn, figures))
-    pyplot = sys.modules.get("matplotlib.pyplot")
-    if close and pyplot is not None:  # without pyplot, nobody holds it but the user
+    forget = getattr(sys.modules.get("matplotlib.pyplot"), "close", None)
+    if close and forget is not None:  # without pyplot, nobody holds it but the user
         for item in figures:
-            pyplot.close(item)
+            forget(item)
     return picture
 
 
