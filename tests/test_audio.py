@@ -174,7 +174,7 @@ def test_what_is_not_finite_is_counted_and_silent() -> None:
         "3 of 5 samples are not finite: written as 0; 1 of 5 samples are beyond [-1, 1]: clipped"
     )
     assert samples_of(sound) == [[0], [0], [0], [16384], [32767]]
-    masked = np.ma.masked_array([0.5, 0.5], [False, True])
+    masked: np.ma.MaskedArray[Any, Any] = np.ma.masked_array([0.5, 0.5], [False, True])
     assert audio.prepare(masked)[1] == "1 of 2 samples are not finite: written as 0"
     assert samples_of(masked) == [[16384], [0]]
 

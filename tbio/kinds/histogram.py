@@ -311,7 +311,7 @@ def rows_of_values(values: Any, buckets: int | None = None) -> tuple[Rows, str]:
     """
     number = DEFAULT_BUCKETS if buckets is None else _whole_number("buckets", buckets, 0)
     finite, low, high, note = _finite(values)
-    rows = np.zeros((number, 3))
+    rows: Rows = np.zeros((number, 3))
     if not (finite.size and number):
         return rows, note
     if low == high:

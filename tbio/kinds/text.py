@@ -66,7 +66,7 @@ def strings(value: Any) -> npt.NDArray[Any]:
         leaves = value.ravel().tolist()
     else:
         shape, leaves = _unnest(value)
-    array = np.empty(len(leaves), object)
+    array: npt.NDArray[Any] = np.empty(len(leaves), object)
     array[:] = [_as_bytes(leaf) for leaf in leaves]
     array = array.reshape(shape)
     array.flags.writeable = False
