@@ -211,6 +211,15 @@ class RunWriter:
     def _tag(self, tag: Any) -> str:
         return self._defaults.prefix + text_of(tag, "tag")
 
+    def _step_of(self, tag: str, global_step: Any) -> int:
+        """The step of a call, with a warning if it is no whole number."""
+        if global_step is None:
+            global_step = self._defaults.step
+        step, whole = step_of(global_step, f"{tag!r}, step")
+        if not whole:
+            self._warn_once(tag, f"step {global_step!r} is no whole number; stored as {step}")
+        return step
+
     def _wall_time(self, walltime: float | None, what: str) -> float:
         if walltime is None:
             walltime = self._defaults.walltime
@@ -231,11 +240,7 @@ class RunWriter:
             note: what was amiss with the value of the first part, for a warning once a tag.
         """
         tag = parts[0].tag if parts else ""
-        if global_step is None:
-            global_step = self._defaults.step
-        step, whole = step_of(global_step, f"{tag!r}, step")
-        if not whole:
-            self._warn_once(tag, f"step {global_step!r} is no whole number; stored as {step}")
+        step = self._step_of(tag, global_step)
         wall_time = self._wall_time(walltime, f"{tag!r}, walltime")
         if note:
             self._warn_once(tag, note)

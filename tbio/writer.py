@@ -149,7 +149,7 @@ class SummaryWriter(RunWriter):
         tag = self._tag(tag)
         with naming(tag):
             value, note = make()
-        part = Part(kind, tag, metadata, encode, (value,), arrays.weight(value))
+        part = _part(kind, tag, metadata, encode, value)
         self._put([part], global_step, walltime, note=note)
 
     # ---- numbers
@@ -468,7 +468,7 @@ class SummaryWriter(RunWriter):
         with naming(tag):
             curve, note = make()
         metadata = pr_curve.metadata(curve.shape[1])
-        part = Part("PR curve", tag, metadata, pr_curve.encode, (curve,))
+        part = _part("PR curve", tag, metadata, pr_curve.encode, curve)
         self._put([part], global_step, walltime, note=note)
 
     # ---- pictures and sounds
@@ -787,11 +787,7 @@ class SummaryWriter(RunWriter):
             embedding, note = projector.prepare(mat, metadata, label_img, metadata_header)
         if note:
             self._warn_once(tag, note)
-        if global_step is None:
-            global_step = self._defaults.step
-        step, whole = step_of(global_step, f"{tag!r}, step")
-        if not whole:
-            self._warn_once(tag, f"step {global_step!r} is no whole number; stored as {step}")
+        step = self._step_of(tag, global_step)
         weight = arrays.weight(embedding)
         self._put_raw(_write_embedding, self._base, tag, step, embedding, weight=weight)
 
@@ -1062,25 +1058,35 @@ def _scalar_part(
     return Part("scalar", tag, metadata, scalar.encode, (number, as_tensor, exact)), note
 
 
+def _part(
+    kind: str,
+    tag: str,
+    metadata: SummaryMetadata | None,
+    encode: Callable[..., Summary.Value | Sequence[Summary.Value]],
+    value: Any,
+) -> Part:
+    """A prepared value on its way, with what it weighs in the queue."""
+    return Part(kind, tag, metadata, encode, (value,), arrays.weight(value))
+
+
 def _part_of(tag: str, value: Any) -> tuple[Part, str]:
     """A value of `SummaryWriter.log` on its way."""
     if hasattr(value, "savefig"):
-        return Part("image", tag, None, image.encode, (_drawn(value, True),)), ""
+        return _part("image", tag, None, image.encode, _drawn(value, True)), ""
     if hasattr(value, "getbands") or isinstance(value, (bytes, bytearray)):
         picture, note = image.prepare(value)
-        return Part("image", tag, None, image.encode, (picture,)), note
+        return _part("image", tag, None, image.encode, picture), note
     if isinstance(value, str) or (isinstance(value, (list, tuple)) and _is_text(value)):
-        return Part("text", tag, text.metadata(), text.encode, (text.prepare(value),)), ""
+        return _part("text", tag, text.metadata(), text.encode, text.prepare(value)), ""
     with suppress(TypeError, ValueError):
-        arrays.number(value)
         return _scalar_part(tag, value)
     array = arrays.to_numpy(value)
     dataformats = _image_axes(array)
     if dataformats:
         picture, note = image.prepare(array, dataformats)
-        return Part("image", tag, None, image.encode, (picture,)), note
+        return _part("image", tag, None, image.encode, picture), note
     buckets, note = histogram.of_values(array)
-    return Part("histogram", tag, None, histogram.encode, (buckets,)), note
+    return _part("histogram", tag, None, histogram.encode, buckets), note
 
 
 def _is_text(values: Any) -> bool:

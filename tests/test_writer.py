@@ -660,3 +660,16 @@ def test_large_values_do_not_pile_up(tmp_path: Path) -> None:
     assert len(background._queue) < 30
     writer.close()
     assert [event.step for event in events_in(tmp_path)[1:]] == list(range(60))
+
+
+def test_large_values_of_log_do_not_pile_up_either(tmp_path: Path) -> None:
+    writer = SummaryWriter(tmp_path)
+    background = writer._background
+    background._thread = threading.current_thread()  # no thread but this one
+    picture = np.zeros((1000, 2000, 3), np.uint8)
+    for step in range(30):  # 180 MB in all
+        writer.log({"x": picture}, step)
+        assert background._held <= 1 << 27
+    assert len(background._queue) < 30
+    writer.close()
+    assert [event.step for event in events_in(tmp_path)[1:]] == list(range(30))
