@@ -28,12 +28,21 @@ if TYPE_CHECKING:
     from tbio.exports import export
     from tbio.file_writer import FileWriter
     from tbio.global_writer import GlobalSummaryWriter
+    from tbio.kinds.audio import Audio
+    from tbio.kinds.graph import Graph
+    from tbio.kinds.histogram_stored import Histogram
+    from tbio.kinds.hparams import RunHParams
+    from tbio.kinds.image import Image
+    from tbio.kinds.layout import Layout
+    from tbio.kinds.mesh import Mesh
+    from tbio.kinds.pr_curve import PrCurve
     from tbio.logdir import LogDir, read_events, read_records, read_scalars
     from tbio.logdir import open_logdir as open
+    from tbio.projector import Embedding
     from tbio.record_file import RecordWriter
     from tbio.run import Run
-    from tbio.series import ScalarSeries
-    from tbio.tables import ScalarTable, WideTable
+    from tbio.series import MeshSeries, SampledSeries, ScalarSeries, ValueSeries
+    from tbio.tables import ScalarTable, Table, WideTable
     from tbio.writer import SummaryWriter
 
 __version__ = "0.1.0"
@@ -58,33 +67,55 @@ _HOMES = {
     "exports": ("export",),
     "file_writer": ("FileWriter",),
     "global_writer": ("GlobalSummaryWriter",),
+    "kinds.audio": ("Audio",),
+    "kinds.graph": ("Graph",),
+    "kinds.histogram_stored": ("Histogram",),
+    "kinds.hparams": ("RunHParams",),
+    "kinds.image": ("Image",),
+    "kinds.layout": ("Layout",),
+    "kinds.mesh": ("Mesh",),
+    "kinds.pr_curve": ("PrCurve",),
     "logdir": ("LogDir", "open", "read_events", "read_records", "read_scalars"),
+    "projector": ("Embedding",),
     "record_file": ("RecordWriter",),
     "run": ("Run",),
-    "series": ("ScalarSeries",),
-    "tables": ("ScalarTable", "WideTable"),
+    "series": ("MeshSeries", "SampledSeries", "ScalarSeries", "ValueSeries"),
+    "tables": ("ScalarTable", "Table", "WideTable"),
     "writer": ("SummaryWriter",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Audio",
     "DamageError",
     "DecodeError",
+    "Embedding",
     "EventFileWriter",
     "FileWriter",
     "GlobalSummaryWriter",
+    "Graph",
+    "Histogram",
+    "Image",
+    "Layout",
     "LogDir",
+    "Mesh",
+    "MeshSeries",
     "MissingExtraError",
     "NotFoundError",
+    "PrCurve",
     "RecordWriter",
     "Run",
+    "RunHParams",
     "RunNotFoundError",
+    "SampledSeries",
     "ScalarSeries",
     "ScalarTable",
     "SummaryWriter",
+    "Table",
     "TagNotFoundError",
     "TbioError",
     "TbioWarning",
+    "ValueSeries",
     "WideTable",
     "WriteFailedError",
     "WriterClosedError",

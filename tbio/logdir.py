@@ -13,15 +13,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias, cast
 
-from tbio.columns import FileColumns
+from tbio import projector
+from tbio.columns import FileColumns, Wanted
 from tbio.errors import RunNotFoundError
 from tbio.event_file import EventFileReader, is_event_file
+from tbio.kinds import layout
+from tbio.kinds.layout import Layout
+from tbio.projector import Embedding
 from tbio.proto.event_pb2 import Event
 from tbio.record_file import OnDamage, RecordFileReader, check_on_damage
-from tbio.run import Duplicates, Restarts, Rules, Run, TagInfo
-from tbio.selection import Selection, kind_set, matcher
+from tbio.rules import Duplicates, Order, Restarts, Rules
+from tbio.run import Run, TagInfo
+from tbio.selection import Selection, StepRange, Steps, kind_set, matcher, step_range
+from tbio.sessions import Mode, sessions
 from tbio.storage import File, ObjectFile, file_at, is_url, walk
-from tbio.tables import ScalarTable
+from tbio.tables import ScalarTable, Table
 
 if TYPE_CHECKING:
     import pandas
@@ -40,8 +46,10 @@ def open_logdir(
     runs: Selection = None,
     tags: Selection = None,
     kinds: str | Iterable[str] | None = None,
+    steps: Steps = None,
     restarts: Restarts = "session",
     duplicates: Duplicates = "keep",
+    order: Order = "name",
     on_damage: OnDamage = "warn",
 ) -> LogDir:
     """The runs of a log folder, of any writer; nothing is read before it is asked for.
@@ -52,10 +60,15 @@ def open_logdir(
         runs, tags: a glob, a compiled regex, a list of those, or a callable; see
             `tbio.selection.matcher`. The files of other runs are never opened.
         kinds: "scalars", "images", ...; see `tbio.plugins.KINDS`.
+        steps: an int, a range or a slice: ``slice(100, 200)``, ``slice(None, None, 10)``.
         restarts: "session" leaves out what a resumed run asked to discard, "keep" shows every point
-            that was logged.
-        duplicates: several points of one step: "keep" them all, the "first", the "last", or their
-            "mean".
+            that was logged, "tensorboard" and "rustboard" show what TensorBoard's Python back end
+            and its data server leave; see `tbio.rules.Restarts`. What is hidden is counted in
+            `Run.report`, and `LogDir.with_rules` shows it.
+        duplicates: several points of one step: "keep" them all, the "first", the "last", or the
+            "mean" of scalars (the other kinds keep them all then).
+        order: the files of a run follow each other by "name", as in TensorBoard, or are merged by
+            "time".
         on_damage: damaged bytes are passed over, and counted in the report: with a warning for each
             file ("warn") or without one ("ignore"); "raise" raises a `DamageError`.
 
@@ -69,8 +82,15 @@ def open_logdir(
     (['test', 'train'], array([2.3025851, 2.2027943], dtype=float32))
     """
     check_on_damage(on_damage)
-    wanted = _Wanted(matcher(runs, "runs"), matcher(tags, "tags"), kind_set(kinds), on_damage)
-    return LogDir(_roots(source), wanted, Rules(restarts, duplicates))
+    rules = Rules(restarts, duplicates, order)
+    asked = _Asked(
+        matcher(runs, "runs"),
+        matcher(tags, "tags"),
+        kind_set(kinds),
+        step_range(steps),
+        on_damage,
+    )
+    return LogDir(_roots(source), asked, rules)
 
 
 def read_scalars(
@@ -78,8 +98,10 @@ def read_scalars(
     *,
     runs: Selection = None,
     tags: Selection = None,
+    steps: Steps = None,
     restarts: Restarts = "session",
     duplicates: Duplicates = "keep",
+    order: Order = "name",
     on_damage: OnDamage = "warn",
 ) -> ScalarTable:
     """Every scalar of a log folder as one table; the arguments are those of `tbio.open`.
@@ -94,8 +116,10 @@ def read_scalars(
         runs=runs,
         tags=tags,
         kinds="scalars",
+        steps=steps,
         restarts=restarts,
         duplicates=duplicates,
+        order=order,
         on_damage=on_damage,
     )
     return logs.scalar_table()
@@ -155,13 +179,20 @@ def _files_of(source: Source, on_damage: OnDamage) -> list[File]:
 
 
 @dataclass(frozen=True)
-class _Wanted:
+class _Asked:
     """What the caller asked for."""
 
     run: Callable[[str], bool]
     tag: Callable[[str], bool]
     kinds: frozenset[str]
+    steps: StepRange | None
     on_damage: OnDamage
+
+    def of_files(self, rules: Rules) -> Wanted:
+        """What is to be kept of the files, for these rules to be followed."""
+        # A point that is not asked for may still make others void in TensorBoard.
+        steps = None if rules.emulates else self.steps
+        return Wanted(self.tag, self.kinds, steps, rules.emulates, self.on_damage)
 
 
 @dataclass(frozen=True)
@@ -177,9 +208,13 @@ class _Root:
             yield self.name, self.at
             return
         for folder, files in walk(self.at, is_event_file):
-            name = posixpath.normpath(posixpath.join(self.name, folder))
+            name = self.run_in(folder)
             for file in files:
                 yield name, file
+
+    def run_in(self, folder: str) -> str:
+        """The name of the run in a folder, which is named relative to the root."""
+        return posixpath.normpath(posixpath.join(self.name, folder))
 
 
 def _roots(source: Source) -> list[_Root]:
@@ -218,12 +253,36 @@ def _name_of(source: object, at: int) -> str:
     return folder.replace(os.sep, "/") or "."
 
 
+class TagTable(list[TagInfo]):
+    """A `TagInfo` for each tag, and the ways out to other libraries.
+
+    Columns: run, kind, tag, plugin, count, first_step, last_step.
+    """
+
+    @property
+    def table(self) -> Table:
+        """The same as a `Table` of columns."""
+        return Table.of_rows(self, TagInfo)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """The same as a pandas DataFrame."""
+        return self.table.to_pandas()
+
+    def to_polars(self) -> polars.DataFrame:
+        """The same as a polars DataFrame."""
+        return self.table.to_polars()
+
+    def to_arrow(self) -> pyarrow.Table:
+        """The same as a pyarrow Table."""
+        return self.table.to_arrow()
+
+
 class LogDir(Mapping[str, Run]):
     """Run name -> `Run`, sorted by name. Made by `tbio.open`."""
 
-    def __init__(self, roots: list[_Root], wanted: _Wanted, rules: Rules) -> None:
+    def __init__(self, roots: list[_Root], asked: _Asked, rules: Rules) -> None:
         self._roots = roots
-        self._wanted = wanted
+        self._asked = asked
         self._rules = rules
         self._files: dict[tuple[str, str], FileColumns] = {}  # by run and name
         self._runs: dict[str, Run] | None = None
@@ -234,15 +293,19 @@ class LogDir(Mapping[str, Run]):
         return self._runs
 
     def _discover(self, known: dict[str, Run]) -> dict[str, Run]:
-        wanted = self._wanted
+        asked, rules = self._asked, self._rules
+        wanted = asked.of_files(rules)
         found: dict[str, dict[str, FileColumns]] = {}
+        folders: dict[str, dict[str, None]] = {}
         for root in self._roots:
             for name, file in root.files():
-                if wanted.run(name):
+                if asked.run(name):
                     columns = self._files.get((name, file.name))
                     if columns is None:
-                        columns = FileColumns(file, wanted.tag, wanted.kinds, wanted.on_damage)
+                        columns = FileColumns(file, wanted)
                     found.setdefault(name, {})[file.name] = columns
+                    if not isinstance(root.at, File):
+                        folders.setdefault(name, {})[os.path.dirname(file.name)] = None
         self._files = {
             (name, path): columns
             for name, files in found.items()
@@ -254,11 +317,33 @@ class LogDir(Mapping[str, Run]):
             files = [columns for _, columns in sorted(found[name].items())]
             run = known.get(name)
             if run is None:
-                run = Run(name, files, self._rules, wanted.kinds)
+                at = list(folders.get(name, ()))
+                run = Run(name, files, rules, asked.kinds, asked.steps, at)
             else:
                 run.update(files)
             runs[name] = run
         return runs
+
+    def with_rules(
+        self,
+        restarts: Restarts | None = None,
+        duplicates: Duplicates | None = None,
+        order: Order | None = None,
+    ) -> LogDir:
+        """The same logs, selected alike, under other rules; the arguments are those of `tbio.open`.
+
+        What is not given stays as it is. The files are read again when something is asked for.
+
+        >>> import tbio
+        >>> logs = tbio.open("tests/golden/digits", duplicates="last")
+        >>> every = logs.with_rules(restarts="keep", duplicates="keep")
+        """
+        rules = Rules(
+            restarts or self._rules.restarts,
+            duplicates or self._rules.duplicates,
+            order or self._rules.order,
+        )
+        return LogDir(self._roots, self._asked, rules)
 
     def __getitem__(self, run: str) -> Run:
         runs = self._found()
@@ -285,9 +370,40 @@ class LogDir(Mapping[str, Run]):
         """
         self._runs = self._discover(self._found())
 
-    def tags(self) -> list[TagInfo]:
+    def tags(self) -> TagTable:
         """Every tag of every run: its kind, plugin, number of points and range of steps."""
-        return [info for run in self.values() for info in run.tag_infos()]
+        return TagTable(info for run in self.values() for info in run.tag_infos())
+
+    def hparams(self, modes: Mapping[str, Mode] | None = None, *, all_runs: bool = False) -> Table:
+        """One row for each session, with its hyperparameters, status, duration and metrics.
+
+        The columns are those of `tbio.sessions.sessions`.
+
+        Args:
+            modes: a glob for metrics -> "min" or "max", where the words of a tag do not tell which
+                value is the best, or tell wrongly.
+            all_runs: also runs without hyperparameters.
+        """
+        return sessions(self, modes, all_runs=all_runs)
+
+    def layout(self) -> Layout:
+        """The custom scalars of all runs, merged by category as TensorBoard does it."""
+        layouts = (run.layout for run in self.values())
+        return layout.merged(one for one in layouts if one is not None)
+
+    def embeddings(self) -> dict[str, Mapping[str, Embedding]]:
+        """Folder, named like a run -> name -> `Embedding`: the projector's files below the logs.
+
+        Of every folder that has such, with an event file or without one.
+        """
+        found: dict[str, dict[str, Embedding]] = {}
+        for root in self._roots:
+            if isinstance(root.at, str):
+                for folder, path in projector.find(root.at).items():
+                    name = root.run_in(folder)
+                    if self._asked.run(name):
+                        found.setdefault(name, {}).update(projector.read(path))
+        return dict(sorted(found.items()))
 
     def scalar_table(self) -> ScalarTable:
         """Every scalar of every run as one table, by run and tag."""

@@ -11,11 +11,11 @@ import io
 import os
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO, Literal, TypeAlias, get_args
 
-from tbio.errors import TbioWarning, WriterClosedError
+from tbio.errors import DamageError, TbioWarning, WriterClosedError
 from tbio.record import (
     FOOTER_BYTES,
     HEADER_BYTES,
@@ -183,6 +183,30 @@ class RecordFileReader:
             self._settle(held)
         self._warn()
 
+    def fetch(self, places: Iterable[tuple[int, int]]) -> Iterator[Record]:
+        """Records that were read before, read again; the file is opened once.
+
+        Args:
+            places: offset and size of each whole record. In a compressed file each that stands
+                before the last one costs reading it from its beginning.
+
+        Raises:
+            DamageError: there is another record now, or none: the file was written anew.
+            OSError: as the operating system has it; also for a stream that cannot seek.
+        """
+        state = self.file.state()
+        if state.size is None:
+            what = f"{self.file.name}: a stream that cannot seek keeps nothing to be read again"
+            raise io.UnsupportedOperation(what)
+        with contextlib.closing(self.file.open()) as raw:
+            for offset, data in _stretches(raw, state.size, places, self.report.compression):
+                decoder = RecordDecoder(offset, offset + len(data))
+                items = [*decoder.feed(data), *decoder.finish()]
+                if len(items) != 1 or not isinstance(items[0], Record):
+                    what = "the record that was read here is gone: the file was written anew"
+                    raise DamageError(self.file.name, offset, "replaced", what)
+                yield items[0]
+
     def _settle(self, damage: Damage) -> None:
         if self.on_damage == "raise":
             self._resume = damage.offset  # where the next call will raise again
@@ -300,6 +324,33 @@ def _chunks(raw: ByteStream, head: bytes, size: int | None) -> Iterator[bytes]:
         if left is not None:
             left -= len(piece)
         yield piece
+
+
+def _stretches(
+    raw: ByteStream, end: int, places: Iterable[tuple[int, int]], compression: str
+) -> Iterator[tuple[int, bytes]]:
+    """Offset and bytes of each place, an offset and a size; fewer bytes only at the end."""
+    window, begin = bytearray(), 0
+    chunks: Iterator[bytes] | None = None
+    for offset, size in places:
+        if not compression:
+            raw.seek(offset)
+            yield offset, _read_fully(raw, size)
+            continue
+        if chunks is None or offset < begin:
+            raw.seek(0)
+            window, begin, chunks = bytearray(), 0, iter(_Stream(raw, end, 0))
+        while True:
+            drop = min(offset - begin, len(window))
+            del window[:drop]
+            begin += drop
+            if len(window) >= size and begin == offset:
+                break
+            chunk = next(chunks, b"")
+            if not chunk:
+                break
+            window += chunk
+        yield offset, bytes(window[:size])
 
 
 def _drop(chunks: Iterator[bytes], count: int) -> Iterator[bytes]:

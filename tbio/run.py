@@ -3,45 +3,65 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias, get_args
+from types import ModuleType
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from tbio import plugins
-from tbio.columns import Column, FileColumns, Problem
+from tbio import assets, plugins, projector
+from tbio.assets import Asset
+from tbio.columns import (
+    Column,
+    FileColumns,
+    LogLine,
+    PlaceColumn,
+    Problem,
+    ScalarColumn,
+    SessionEvent,
+)
 from tbio.errors import TagNotFoundError
+from tbio.kinds import (
+    audio,
+    graph,
+    histogram,
+    hparams,
+    image,
+    layout,
+    mesh,
+    pr_curve,
+    raw_tensor,
+    text,
+)
+from tbio.kinds.audio import Audio
+from tbio.kinds.graph import Graph
+from tbio.kinds.histogram_stored import Histogram
+from tbio.kinds.hparams import RunHParams
+from tbio.kinds.image import Image
+from tbio.kinds.layout import Layout
+from tbio.kinds.pr_curve import PrCurve
+from tbio.places import Places
+from tbio.projector import Embedding
+from tbio.proto.event_pb2 import Event
+from tbio.proto.summary_pb2 import SummaryMetadata
 from tbio.record import Damage
 from tbio.record_file import FileReport
-from tbio.series import ScalarSeries, joined
+from tbio.rules import Rules, RunOrder, joined_steps, mean_each, one_each
+from tbio.selection import StepRange
+from tbio.series import (
+    Decode,
+    MeshSeries,
+    SampledSeries,
+    ScalarSeries,
+    Series,
+    ValueSeries,
+    joined,
+)
 
-#: "keep" shows every point that was logged; "session" leaves out what a later SessionLog.START of
-#: the run asked to discard: points with its step or a later one that were logged before it.
-Restarts: TypeAlias = Literal["keep", "session"]
-#: What to do with several points of one step: keep them all, or one, or their mean.
-Duplicates: TypeAlias = Literal["keep", "first", "last", "mean"]
-
-Mask = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What of the logged points is shown.
-
-    Raises:
-        ValueError: a rule that does not exist.
-    """
-
-    restarts: Restarts = "session"
-    duplicates: Duplicates = "keep"
-
-    def __post_init__(self) -> None:
-        for name, allowed in (("restarts", Restarts), ("duplicates", Duplicates)):
-            if getattr(self, name) not in get_args(allowed):
-                got = getattr(self, name)
-                raise ValueError(f"{name}: want one of {get_args(allowed)}, got {got!r}")
+S_co = TypeVar("S_co", bound=Series, covariant=True)
 
 
 @dataclass(frozen=True)
@@ -63,6 +83,18 @@ class TagInfo:
     last_step: int
 
 
+class Hidden(NamedTuple):
+    """How many points of a tag a rule hides.
+
+    Attributes:
+        restarted: points that a restart made void.
+        duplicates: points that the rule for duplicates left out, or merged into others.
+    """
+
+    restarted: int = 0
+    duplicates: int = 0
+
+
 @dataclass
 class RunReport:
     """What was read of a run, and what was not.
@@ -70,16 +102,24 @@ class RunReport:
     Attributes:
         files: a `FileReport` for each event file, in the order in which they are read.
         problems: values that are not what they say they are.
-        restarted: scalars that ``restarts="session"`` hides; 0 with "keep".
-        superseded: the same number, whatever the rule.
-        duplicates: scalars that the rule for duplicates left out, or merged into others.
+        hidden: (kind, tag) -> what the rules hide of it; `LogDir.with_rules` shows it.
+        superseded: points that a restart made void, also where ``restarts="keep"`` shows them.
     """
 
     files: list[FileReport] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    hidden: dict[tuple[str, str], Hidden] = field(default_factory=dict)
     superseded: int = 0
-    restarted: int = 0
-    duplicates: int = 0
+
+    @property
+    def restarted(self) -> int:
+        """Points that the rule for restarts hides; 0 with "keep"."""
+        return sum(one.restarted for one in self.hidden.values())
+
+    @property
+    def duplicates(self) -> int:
+        """Points that the rule for duplicates left out, or merged into others."""
+        return sum(one.duplicates for one in self.hidden.values())
 
     @property
     def size(self) -> int:
@@ -102,35 +142,92 @@ class RunReport:
         return not (self.problems or self.damages or any(file.error for file in self.files))
 
 
-class SeriesMap(Mapping[str, ScalarSeries]):
+class SeriesMap(Mapping[str, S_co], Generic[S_co]):
     """Tag -> series, sorted by tag; a series is put together when it is asked for."""
 
-    def __init__(self, run: Run) -> None:
-        self._run = run
+    def __init__(
+        self, what: str, tags: Callable[[], Collection[str]], series: Callable[[str], S_co]
+    ) -> None:
+        self._what = what
+        self._tags = tags
+        self._series = series
 
-    def __getitem__(self, tag: str) -> ScalarSeries:
-        return self._run._scalar_series(tag)
+    def __getitem__(self, tag: str) -> S_co:
+        if tag not in self._tags():
+            raise TagNotFoundError(tag, self._tags(), f"the {self._what}")
+        return self._series(tag)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(sorted({tag for file in self._run._read() for tag in file.scalars}))
+        return iter(sorted(self._tags()))
 
     def __len__(self) -> int:
-        return len({tag for file in self._run._read() for tag in file.scalars})
+        return len(self._tags())
 
     def __contains__(self, tag: object) -> bool:
-        return any(tag in file.scalars for file in self._run._read())
+        return tag in self._tags()
 
     def __repr__(self) -> str:
-        return f"<scalars of run {self._run.name!r}: {', '.join(map(repr, self)) or 'none'}>"
+        return f"<{self._what}: {', '.join(map(repr, self)) or 'none'}>"
+
+
+def _value(kind: ModuleType) -> Decode:
+    """The decoder of a kind whose values all stand in summaries."""
+    return lambda event, index, metadata: kind.decode(event.summary.value[index], metadata)
+
+
+def _graph(event: Event, index: int, metadata: SummaryMetadata) -> Graph:
+    if index < 0:
+        return graph.decode_event(event)
+    return graph.decode(event.summary.value[index], metadata)
+
+
+#: Kind -> how a value is made of an event. What hparams hold stands in their metadata.
+_DECODERS: dict[str, Decode] = {
+    "histograms": _value(histogram),
+    "images": _value(image),
+    "audio": _value(audio),
+    "texts": _value(text),
+    "pr_curves": _value(pr_curve),
+    "meshes": _value(mesh),
+    "tensors": _value(raw_tensor),
+    "hparams": lambda event, index, metadata: hparams.decode(metadata),
+    "layouts": _value(layout),
+    "graphs": _graph,
+}
+
+
+class _Tag:
+    """The columns of one tag of one kind, one for each file, and which plugin it has."""
+
+    def __init__(self, plugin: str, files: int) -> None:
+        self.plugin = plugin
+        self.pieces: list[Column | None] = [None] * files
+
+
+class _Shown(NamedTuple):
+    """Which points of a tag are shown.
+
+    Attributes:
+        places: their places in the columns, put one behind the other.
+        unmerged: the same before the rule for duplicates.
+        superseded: how many a restart made void.
+        hidden: how many the rules hide.
+    """
+
+    places: npt.NDArray[np.int64]
+    unmerged: npt.NDArray[np.int64]
+    superseded: int
+    hidden: Hidden
 
 
 class Run:
     """One run: all event files of one folder, in lexicographic order, as if they were one.
 
-    Nothing is read before it is asked for.
+    Nothing is read before it is asked for, and no blob is decoded before it is.
 
     Attributes:
         name: the folder, relative to the log folder; ``"."`` for that itself.
+        folders: the folder's path or URL; several where sources share the name, none for a file.
     """
 
     def __init__(
@@ -139,14 +236,23 @@ class Run:
         files: Sequence[FileColumns],
         rules: Rules,
         kinds: frozenset[str] = frozenset(plugins.KINDS),
+        steps: StepRange | None = None,
+        folders: Sequence[str] = (),
     ) -> None:
         self.name = name
+        self.folders = tuple(folders)
         self._kinds = kinds
+        self._steps = steps
         self._files = list(files)
         self._rules = rules
         self._fresh = False
-        self._series: dict[str, ScalarSeries] = {}
-        self._hidden: dict[str, tuple[int, int]] = {}  # tag -> superseded, duplicates
+        self._forget()
+
+    def _forget(self) -> None:
+        self._order: RunOrder | None = None
+        self._tags: dict[str, dict[str, _Tag]] | None = None
+        self._shown: dict[tuple[str, str], _Shown] = {}
+        self._scalars: dict[str, ScalarSeries] = {}
 
     def __repr__(self) -> str:
         return f"<Run {self.name!r}: {len(self._files)} event files>"
@@ -158,17 +264,176 @@ class Run:
 
     def _read(self) -> list[FileColumns]:
         if not self._fresh:
-            self._series.clear()
-            self._hidden.clear()
+            self._forget()
             for file in self._files:
                 file.read()
             self._fresh = True
         return self._files
 
+    # ------------------------------------------------------------------ by kind
+
     @property
-    def scalars(self) -> SeriesMap:
+    def scalars(self) -> SeriesMap[ScalarSeries]:
         """The scalars: tag -> `ScalarSeries`."""
-        return SeriesMap(self)
+        return self._map("scalars", self._scalar_series)
+
+    @property
+    def histograms(self) -> SeriesMap[ValueSeries[Histogram]]:
+        """The histograms: tag -> `ValueSeries` of `Histogram`."""
+        return self._map("histograms", lambda tag: self._values(ValueSeries, "histograms", tag))
+
+    @property
+    def images(self) -> SeriesMap[SampledSeries[Image]]:
+        """The images: tag -> `SampledSeries` of `Image`."""
+        return self._map("images", lambda tag: self._values(SampledSeries, "images", tag))
+
+    @property
+    def audio(self) -> SeriesMap[SampledSeries[Audio]]:
+        """The audio clips: tag -> `SampledSeries` of `Audio`."""
+        return self._map("audio", lambda tag: self._values(SampledSeries, "audio", tag))
+
+    @property
+    def texts(self) -> SeriesMap[ValueSeries[Any]]:
+        """The texts: tag -> `ValueSeries` of ``str``, or of arrays of ``str`` (`kinds.text`)."""
+        return self._map("texts", lambda tag: self._values(ValueSeries, "texts", tag))
+
+    @property
+    def pr_curves(self) -> SeriesMap[ValueSeries[PrCurve]]:
+        """The precision-recall curves: tag -> `ValueSeries` of `PrCurve`."""
+        return self._map("pr_curves", lambda tag: self._values(ValueSeries, "pr_curves", tag))
+
+    @property
+    def tensors(self) -> SeriesMap[ValueSeries[npt.NDArray[Any]]]:
+        """What other plugins logged, and tensors of none: tag -> `ValueSeries` of arrays."""
+        return self._map("tensors", lambda tag: self._values(ValueSeries, "tensors", tag))
+
+    @property
+    def graphs(self) -> SeriesMap[ValueSeries[Graph]]:
+        """Graphs of every sort, and run metadata: tag -> `ValueSeries` of `Graph`."""
+        return self._map("graphs", lambda tag: self._values(ValueSeries, "graphs", tag))
+
+    @property
+    def meshes(self) -> SeriesMap[MeshSeries]:
+        """The meshes: name -> `MeshSeries`, which joins the tags of its parts."""
+        parts = self._mesh_parts()
+
+        def series(name: str) -> MeshSeries:
+            tags = parts[name].items()
+            return MeshSeries.of_parts(
+                name, {part: self._values(ValueSeries, "meshes", tag) for part, tag in tags}
+            )
+
+        names = {name for name, tags in parts.items() if "vertices" in tags}
+        return SeriesMap(f"meshes of run {self.name!r}", lambda: names, series)
+
+    def series(self, kind: str, tag: str) -> Series:
+        """The series of a tag as it was logged, of whatever kind; mesh parts each by itself.
+
+        Raises:
+            TagNotFoundError: the run has no such tag of that kind.
+        """
+        if kind == "scalars":
+            return self.scalars[tag]
+        one = SampledSeries if kind in ("images", "audio") else ValueSeries
+        found: Series = self._map(kind, lambda tag: self._values(one, kind, tag))[tag]
+        return found
+
+    def _map(self, kind: str, series: Callable[[str], S_co]) -> SeriesMap[S_co]:
+        what = f"{kind} of run {self.name!r}"
+        return SeriesMap(what, lambda: self._tags_of(kind), series)
+
+    def _mesh_parts(self) -> dict[str, dict[str, str]]:
+        """Mesh name -> part -> tag.
+
+        Meshes of one name in several scopes are named by their tags, without the part's ending.
+        """
+        groups: dict[str, dict[str, dict[str, str]]] = {}  # name -> beginning of the tag -> parts
+        for tag in sorted(self._tags_of("meshes")):
+            begin, _ = mesh.part_of(tag, SummaryMetadata())
+            name, part = mesh.part_of(tag, self._metadata(tag))
+            groups.setdefault(name, {}).setdefault(begin, {})[part] = tag
+        found = {}
+        for name, scopes in groups.items():
+            for begin, parts in scopes.items():
+                found[name if len(scopes) == 1 else begin] = parts
+        return found
+
+    # ------------------------------------------------------------------ one a run
+
+    @property
+    def graph(self) -> Graph | None:
+        """The graph that TensorBoard shows for the run: the newest; None where there is none."""
+        graphs = self.graphs
+        for tag in (plugins.RUN_GRAPH_TAG, plugins.META_GRAPH_TAG):  # as TensorBoard prefers them
+            if tag in graphs and len(graphs[tag]):
+                return graphs[tag][-1]
+        return graph.of_run(one for series in graphs.values() for one in series)
+
+    @property
+    def layout(self) -> Layout | None:
+        """The newest layout of custom scalars; None where there is none."""
+        tags = self._tags_of("layouts")
+        for tag in tags:
+            series = self._values(ValueSeries, "layouts", tag)
+            if len(series):
+                newest: Layout = series[-1]
+                return newest
+        return None
+
+    @property
+    def hparams(self) -> RunHParams | None:
+        """What the run says of its hyperparameters; None where it says nothing.
+
+        TensorBoard reads each hparams tag of a run once, as it stands first, and so does tbio.
+        """
+        found: dict[str, SummaryMetadata] = {}
+        for file in self._read():
+            for tag, metadata in file.metadata.items():
+                if metadata.plugin_data.plugin_name == plugins.HPARAMS:
+                    found.setdefault(tag, metadata)
+        return hparams.of_run(found)
+
+    @property
+    def embeddings(self) -> Mapping[str, Embedding]:
+        """Name -> `Embedding`, of the projector's files in the run's folder."""
+        found: dict[str, Embedding] = {}
+        for folder in self.folders:
+            found |= projector.read(folder)
+        return found
+
+    @property
+    def assets(self) -> Mapping[str, Mapping[str, Asset]]:
+        """Plugin -> name -> `Asset`: the files in the run's ``plugins/<plugin>/``."""
+        found: dict[str, dict[str, Asset]] = {}
+        for folder in self.folders:
+            for plugin, files in assets.assets(folder).items():
+                found.setdefault(plugin, {}).update(files)
+        return found
+
+    @property
+    def session_events(self) -> list[SessionEvent]:
+        """The session logs: starts, stops and checkpoints of writers, in the order of the files."""
+        return [event for file in self._read() for event in file.session_events]
+
+    @property
+    def log_lines(self) -> list[LogLine]:
+        """The lines of TensorFlow's log that were kept, in the order of the files."""
+        return [line for file in self._read() for line in file.log_lines]
+
+    @property
+    def first_time(self) -> float:
+        """The earliest first event of the run's files, seconds since the epoch; NaN for none."""
+        return min((file.first_time for file in self._timed()), default=math.nan)
+
+    @property
+    def last_time(self) -> float:
+        """The wall time of the latest event, seconds since the epoch; NaN for none."""
+        return max((file.last_time for file in self._timed()), default=math.nan)
+
+    def _timed(self) -> Iterator[FileColumns]:
+        return (file for file in self._read() if file.first_time == file.first_time)
+
+    # ------------------------------------------------------------------ tags
 
     @property
     def tags(self) -> dict[str, list[str]]:
@@ -180,133 +445,154 @@ class Run:
 
     def tag_infos(self) -> list[TagInfo]:
         """A `TagInfo` for each tag of each kind, by kind and tag."""
-        files = self._read()
-        columns: dict[tuple[str, str, str], list[Column | None]] = {}
-        for at, file in enumerate(files):
-            named: Iterable[tuple[str, str, Column]] = itertools.chain(
-                ((plugins.SCALARS, tag, column) for tag, column in file.scalars.items()),
-                (
-                    (self._plugin_of(tag) if plugin is None else plugin, tag, column)
-                    for (plugin, tag), column in file.places.items()
-                ),
-            )
-            for plugin, tag, column in named:
-                key = plugins.kind_of(plugin), tag, plugin
-                columns.setdefault(key, [None] * len(files))[at] = column
         infos = []
-        for (kind, tag, plugin), pieces in columns.items():
-            if kind not in self._kinds:
-                continue
-            if kind == plugins.SCALARS:
-                steps: npt.NDArray[np.int64] = self._scalar_series(tag).steps
-            else:
-                steps = _joined_steps(pieces)
-                if self._rules.restarts == "session":
-                    steps = steps[self._not_restarted(pieces, steps)]
-            if len(steps):
-                first, last = int(steps.min()), int(steps.max())
-                infos.append(TagInfo(self.name, kind, tag, plugin, len(steps), first, last))
-        return sorted(infos, key=lambda info: (plugins.KINDS.index(info.kind), info.tag))
+        for kind in plugins.KINDS:
+            for tag in sorted(self._tags_of(kind)):
+                one = self._tags_of(kind)[tag]
+                steps = joined_steps(one.pieces)[self._shown_of(kind, tag).places]
+                if len(steps):
+                    first, last = int(steps.min()), int(steps.max())
+                    info = TagInfo(self.name, kind, tag, one.plugin, len(steps), first, last)
+                    infos.append(info)
+        return infos
 
-    def _plugin_of(self, tag: str) -> str:
-        """The plugin that the tag's first metadata in the run name; "" when there are none."""
+    def _tags_of(self, kind: str) -> dict[str, _Tag]:
+        self._read()
+        if self._tags is None:
+            self._tags = self._find_tags()
+        return self._tags.get(kind, {})
+
+    def _find_tags(self) -> dict[str, dict[str, _Tag]]:
+        """Kind -> tag -> its columns.
+
+        A tag's metadata, which name its plugin, may stand in another file than its values.
+        """
+        found: dict[str, dict[str, _Tag]] = {}
+
+        def add(at: int, plugin: str, tag: str, column: Column) -> None:
+            kind = plugins.kind_of(plugin)
+            if kind not in self._kinds or not len(column):
+                return
+            one = found.setdefault(kind, {}).setdefault(tag, _Tag(plugin, len(self._files)))
+            before = one.pieces[at]
+            if isinstance(before, PlaceColumn) and isinstance(column, PlaceColumn):
+                column = PlaceColumn.merged(before, column)
+            one.pieces[at] = column
+
+        for at, file in enumerate(self._files):
+            for tag, scalars in file.scalars.items():
+                assumed = file.assumed.get(tag)
+                plugin = self._plugin_of(tag)
+                if assumed is not None and plugin not in ("", plugins.SCALARS):
+                    add(at, plugin, tag, assumed)
+                    if len(assumed) == len(scalars):
+                        continue
+                add(at, plugins.SCALARS, tag, scalars)
+            for (named, tag), column in file.places.items():
+                add(at, self._plugin_of(tag) if named is None else named, tag, column)
+        return found
+
+    def _metadata(self, tag: str) -> SummaryMetadata:
+        """The tag's first metadata in the run; empty ones where there are none."""
         for file in self._files:
             if tag in file.metadata:
-                return file.metadata[tag].plugin_data.plugin_name
-        return ""
+                return file.metadata[tag]
+        return SummaryMetadata()
+
+    def _plugin_of(self, tag: str) -> str:
+        return self._metadata(tag).plugin_data.plugin_name
+
+    # ------------------------------------------------------------------ series
+
+    def _shown_of(self, kind: str, tag: str) -> _Shown:
+        pieces = self._tags_of(kind)[tag].pieces
+        shown = self._shown.get((kind, tag))
+        if shown is None:
+            shown = self._shown[kind, tag] = self._show(kind, tag, pieces)
+        return shown
+
+    def _show(self, kind: str, tag: str, pieces: list[Column | None]) -> _Shown:
+        if self._order is None:
+            self._order = RunOrder(self._files, self._rules)
+        places, superseded = self._order.points(tag, pieces)
+        steps = joined_steps(pieces)
+        restarted = len(steps) - len(places)
+        steps = steps[places]
+        if self._steps is not None:
+            wanted = self._steps.mask(steps)
+            places, steps = places[wanted], steps[wanted]
+        unmerged, duplicates = places, 0
+        rule = self._rules.duplicates
+        if rule in ("first", "last") or (rule == "mean" and kind == "scalars"):
+            kept = one_each(steps, rule)
+            duplicates = len(places) - len(kept)
+            places = places[kept]
+        return _Shown(places, unmerged, superseded, Hidden(restarted, duplicates))
+
+    def _scalar_series(self, tag: str) -> ScalarSeries:
+        pieces = self._tags_of("scalars")[tag].pieces
+        series = self._scalars.get(tag)
+        if series is None:
+            series = self._scalars[tag] = self._join_scalars(tag, pieces)
+        return series
+
+    def _join_scalars(self, tag: str, pieces: list[Column | None]) -> ScalarSeries:
+        columns = [piece for piece in pieces if isinstance(piece, ScalarColumn)]
+        parts = [part for column in columns for part in column.values()]
+        values = joined(parts, np.float32)
+        single = None
+        if values.dtype == np.float64 and any(part.dtype == np.float32 for part in parts):
+            single = np.repeat([part.dtype == np.float32 for part in parts], list(map(len, parts)))
+        metadata = self._metadata(tag)
+        every = ScalarSeries(
+            self.name,
+            tag,
+            joined_steps(pieces),
+            np.concatenate([np.array(column.wall_times) for column in columns]),
+            values,
+            metadata.display_name,
+            metadata.summary_description,
+            single,
+        )
+        shown = self._shown_of("scalars", tag)
+        places = shown.places
+        if self._rules.duplicates != "mean" or not shown.hidden.duplicates:
+            in_order = np.array_equal(places, np.arange(len(every)))
+            return every if in_order else every[places]
+        unmerged = every[shown.unmerged]
+        mean = mean_each(unmerged.steps, unmerged.values)
+        return replace(every[places], values=mean, single=None)
+
+    def _values(self, one: type[Any], kind: str, tag: str) -> Any:
+        """The series of a tag whose values stand in the files."""
+        pieces = [
+            piece if isinstance(piece, PlaceColumn) else None
+            for piece in self._tags_of(kind)[tag].pieces
+        ]
+        shown = self._shown_of(kind, tag).places
+        wall_times = [np.array(piece.wall_times) for piece in pieces if piece is not None]
+        return one(
+            self.name,
+            tag,
+            joined_steps(pieces)[shown],
+            np.concatenate(wall_times)[shown],
+            self._metadata(tag),
+            Places.of_columns([file.reader for file in self._files], pieces)[shown],
+            _DECODERS[kind],
+        )
+
+    # ------------------------------------------------------------------ the account
 
     @property
     def report(self) -> RunReport:
         """What was read, skipped, damaged and hidden. Reads the run."""
         files = self._read()
         report = RunReport([file.report for file in files])
-        for file in files:
-            report.problems += file.problems
-        for tag in self.scalars:
-            self._scalar_series(tag)
-        for superseded, duplicates in self._hidden.values():
-            report.superseded += superseded
-            report.duplicates += duplicates
-        if self._rules.restarts == "session":
-            report.restarted = report.superseded
+        report.problems = list(itertools.chain.from_iterable(file.problems for file in files))
+        for kind in plugins.KINDS:
+            for tag in self._tags_of(kind):
+                shown = self._shown_of(kind, tag)
+                report.superseded += shown.superseded
+                if shown.hidden != Hidden():
+                    report.hidden[kind, tag] = shown.hidden
         return report
-
-    def _scalar_series(self, tag: str) -> ScalarSeries:
-        files = self._read()
-        series = self._series.get(tag)
-        if series is None:
-            series = self._series[tag] = self._join_scalars(tag, files)
-        return series
-
-    def _join_scalars(self, tag: str, files: list[FileColumns]) -> ScalarSeries:
-        pieces = [file.scalars.get(tag) for file in files]
-        columns = [piece for piece in pieces if piece is not None]
-        if not columns:
-            where = f"the scalars of run {self.name!r}"
-            raise TagNotFoundError(tag, self.scalars, where)
-        steps = _joined_steps(pieces)
-        wall_times = np.concatenate([np.array(piece.wall_times) for piece in columns])
-        parts = [part for piece in columns for part in piece.values()]
-        values = joined(parts, np.float32)
-        single = None
-        if values.dtype == np.float64 and any(part.dtype == np.float32 for part in parts):
-            single = np.repeat([part.dtype == np.float32 for part in parts], list(map(len, parts)))
-        keep = self._not_restarted(pieces, steps)
-        superseded = len(steps) - int(np.count_nonzero(keep))
-        if superseded and self._rules.restarts == "session":
-            steps, wall_times, values = steps[keep], wall_times[keep], values[keep]
-            single = None if single is None else single[keep]
-        metadata = next((file.metadata[tag] for file in files if tag in file.metadata), None)
-        series = ScalarSeries(
-            self.name,
-            tag,
-            steps,
-            wall_times,
-            values,
-            metadata.display_name if metadata else "",
-            metadata.summary_description if metadata else "",
-            single,
-        )
-        merged = _merged(series, self._rules.duplicates)
-        self._hidden[tag] = superseded, len(series) - len(merged)
-        return merged
-
-    def _not_restarted(self, pieces: Sequence[Column | None], steps: npt.NDArray[np.int64]) -> Mask:
-        """Which points no later session start asked to discard."""
-        keep = np.ones(len(steps), bool)
-        before = 0
-        for file, piece in zip(self._files, pieces, strict=True):
-            for number, start in enumerate(file.starts, 1):
-                end = before + (piece.points_before(number) if piece is not None else 0)
-                keep[:end] &= steps[:end] < start.step
-            before += len(piece) if piece is not None else 0
-        return keep
-
-
-def _joined_steps(pieces: Sequence[Column | None]) -> npt.NDArray[np.int64]:
-    return np.concatenate(
-        [np.array(piece.steps, np.int64) for piece in pieces if piece is not None]
-    )
-
-
-def _merged(series: ScalarSeries, duplicates: Duplicates) -> ScalarSeries:
-    """One point for each step: the first, the last, or at the last one's place their mean."""
-    if duplicates == "keep":
-        return series
-    steps, values = series.steps, series.values
-    if duplicates == "first":
-        _, places = np.unique(steps, return_index=True)
-    else:
-        _, places = np.unique(steps[::-1], return_index=True)
-        places = len(steps) - 1 - places
-    order = np.argsort(places)
-    one_each = series[places[order]]
-    if duplicates != "mean" or len(one_each) == len(series):
-        return one_each
-    _, group = np.unique(steps, return_inverse=True)
-    total = np.zeros(len(places), values.dtype if values.dtype.kind in "cO" else np.float64)
-    np.add.at(total, group, values)
-    mean = total / np.bincount(group, minlength=len(places))
-    if values.dtype.kind == "f":
-        mean = mean.astype(values.dtype)
-    return replace(one_each, values=mean[order], single=None)

@@ -1,11 +1,15 @@
-"""What a caller asks for: runs, tags and kinds by glob, regex, list or callable."""
+"""What a caller asks for: runs and tags by glob, regex, list or callable; kinds; steps."""
 
 from __future__ import annotations
 
 import fnmatch
+import operator
 import re
 from collections.abc import Callable, Iterable
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
 
 from tbio.plugins import KINDS
 
@@ -74,3 +78,70 @@ def kind_set(kinds: str | Iterable[str] | None) -> frozenset[str]:
     if unknown:
         raise ValueError(f"kinds: {sorted(unknown)} unknown; there are {', '.join(KINDS)}")
     return wanted
+
+
+class StepRange(NamedTuple):
+    """Steps from ``first`` on and before ``stop``, every ``stride``-th of them.
+
+    Strides count from ``first``, from step 0 where there is none.
+    """
+
+    first: int | None = None
+    stop: int | None = None
+    stride: int = 1
+
+    def wants(self, step: int) -> bool:
+        """Whether one step is in it."""
+        return (
+            (self.first is None or step >= self.first)
+            and (self.stop is None or step < self.stop)
+            and (self.stride == 1 or (step - (self.first or 0)) % self.stride == 0)
+        )
+
+    def mask(self, steps: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Which of the steps are in it, bool[n]."""
+        mask = np.ones(len(steps), bool)
+        if self.first is not None:
+            mask &= steps >= self.first
+        if self.stop is not None:
+            mask &= steps < self.stop
+        if self.stride != 1:
+            # Of steps and first apart, whose difference may be beyond int64.
+            mask &= steps % self.stride == (self.first or 0) % self.stride
+        return mask
+
+
+#: None takes every step, an integer that one; a slice and a range are half open as ever. A negative
+#: number is a negative step.
+Steps: TypeAlias = int | range | slice | StepRange | None
+
+
+def step_range(steps: Steps) -> StepRange | None:
+    """The steps asked for; None for all of them.
+
+    Raises:
+        TypeError: ``steps`` is none of the forms of `Steps`.
+        ValueError: a stride below 1.
+
+    >>> step_range(slice(100, 200)), step_range(7)
+    (StepRange(first=100, stop=200, stride=1), StepRange(first=7, stop=8, stride=1))
+    """
+    if steps is None or isinstance(steps, StepRange):
+        return steps
+    try:
+        if isinstance(steps, (range, slice)):
+            first, stop, stride = (
+                None if bound is None else operator.index(bound)
+                for bound in (steps.start, steps.stop, steps.step)
+            )
+        else:
+            if isinstance(steps, (bool, np.bool_)):
+                raise TypeError
+            first, stride = operator.index(steps), 1
+            stop = first + 1
+    except TypeError:
+        raise TypeError(f"steps: want an int, a range or a slice of ints, got {steps!r}") from None
+    stride = 1 if stride is None else stride
+    if stride < 1:
+        raise ValueError(f"steps: want a stride of at least 1, got {stride}")
+    return None if (first, stop, stride) == (None, None, 1) else StepRange(first, stop, stride)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import posixpath
 import stat
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -15,6 +16,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from tbio.extras import require
+
+#: Bytes that `read_bytes` asks for at once.
+_CHUNK = 1 << 20
 
 
 class FileState(NamedTuple):
@@ -175,6 +179,76 @@ def file_at(path: str) -> File | None:
     # A pipe or a device can be read like a file; only a folder cannot.
     os.stat(path)
     return None if os.path.isdir(path) else LocalFile(path)
+
+
+def child(folder: str, name: str) -> File | None:
+    """The regular file of a name, or a path with ``/``, below a folder; None when there is none.
+
+    Raises:
+        MissingExtraError: the folder is a URL, and fsspec is not installed.
+    """
+    if is_url(folder):
+        filesystem, root = require("fsspec").url_to_fs(folder)
+        path = f"{root.rstrip('/')}/{name}"
+        return RemoteFile(filesystem, path) if filesystem.isfile(path) else None
+    path = os.path.join(folder, name)
+    # A pipe would keep its reader waiting. (isfile says no to all that cannot be a path.)
+    return LocalFile(path) if os.path.isfile(path) else None
+
+
+def inner_child(folder: str, path: str) -> File | None:
+    """As `child`, of a path that somebody else has written, who is not to lead out of the folder.
+
+    On a local disk no link leads out either, and a path may be absolute.
+
+    Raises:
+        ValueError: it does lead out.
+        MissingExtraError: as for `child`.
+
+    >>> inner_child("logs/run", "../../secret")
+    Traceback (most recent call last):
+    ValueError: '../../secret' is not inside of logs/run
+    """
+    outside = ValueError(f"{path!r} is not inside of {folder}")
+    if is_url(folder) and not folder.startswith(("file://", "local://")):
+        inner = posixpath.normpath(path)
+        if is_url(path) or inner.startswith(("/", "../")) or inner == "..":
+            raise outside
+        return child(folder, inner)
+    if is_url(folder):
+        folder = require("fsspec").url_to_fs(folder)[1]
+    root = os.path.realpath(folder)
+    try:
+        found = os.path.realpath(os.path.join(root, path))
+        if os.path.commonpath([root, found]) != root:
+            raise outside
+    except ValueError as error:  # another drive, or a NUL
+        raise outside from error
+    return child(root, os.path.relpath(found, root))
+
+
+def base_name(file: File) -> str:
+    """The file's name without its folder; bytes in it that are no UTF-8 as in `walk`."""
+    return _as_text(file.name.replace(os.sep, "/").rpartition("/")[2])
+
+
+def read_bytes(file: File, limit: int | None = None) -> bytes:
+    """All of a file.
+
+    Raises:
+        ValueError: it holds more than ``limit`` bytes.
+    """
+    chunks, size = [], 0
+    stream = file.open()
+    try:
+        while chunk := stream.read(_CHUNK):
+            size += len(chunk)
+            if limit is not None and size > limit:
+                raise ValueError(f"{file.name} holds more than {limit} bytes")
+            chunks.append(chunk)
+    finally:
+        stream.close()
+    return b"".join(chunks)
 
 
 #: How often one folder is walked by ways that lead over links, beside the one that does not.

@@ -1,14 +1,21 @@
-"""Tables: scalars of many runs and tags in columns, and the ways out to other libraries."""
+"""Tables: columns of one length, and the ways out to other libraries.
+
+`ScalarTable` has scalars in long form, `WideTable` in wide form; a plain `Table` is for everything
+else, such as what `sessions` makes of hyperparameters.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import dataclasses
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from tbio.errors import NotFoundError
 from tbio.extras import require
 from tbio.series import ScalarSeries, joined
 
@@ -25,6 +32,276 @@ _INDEX_OF: dict[str, Callable[[ScalarSeries], Array]] = {
     "wall_time": lambda series: series.wall_times,
     "relative_time": lambda series: series.relative_times,
 }
+
+
+class Table:
+    """Named columns of one length, in a fixed order; iteration goes by rows.
+
+    A column is an array of bool, numbers or objects (``str``, or values of mixed types), and a
+    masked array where values are missing. What becomes of it elsewhere:
+
+    ==============  ====================  ==========  ===================
+    column          pandas                Polars      Arrow
+    ==============  ====================  ==========  ===================
+    bool            bool                  Boolean     bool
+      with missing  boolean, <NA>         null        null
+    integers        int64, ...            Int64, ...  int64, ...
+      with missing  Int64, ..., <NA>      null        null
+    floats          float64, float32      Float64     double, float
+      with missing  NaN                   null        null
+    str             str                   String      string
+      with missing  None or NaN           null        null
+    mixed           object, as they are   String      string
+    ==============  ====================  ==========  ===================
+
+    Of a mixed column Polars and Arrow get text: strings as they are, the rest as JSON (``true``,
+    ``0.1``, ``[1, 2]``). Names of folders that are no Unicode get backslashes there and in pandas.
+
+    Attributes:
+        columns: name -> array.
+
+    Raises:
+        ValueError: columns of different lengths.
+
+    >>> table = Table({"run": column(["a", "b"]), "lr": column([0.1, None])})
+    >>> table["lr"].tolist()
+    [0.1, None]
+    >>> table
+    <Table: 2 rows of 2 columns>
+    run  lr
+    a    0.1
+    b    -
+    """
+
+    def __init__(self, columns: Mapping[str, Array]) -> None:
+        self.columns = dict(columns)
+        if len(lengths := {len(one) for one in self.columns.values()}) > 1:
+            raise ValueError(f"want columns of one length, got lengths {sorted(lengths)}")
+
+    @classmethod
+    def of_rows(cls, rows: Iterable[Any], kind: type | None = None) -> Table:
+        """A table of dataclasses or named tuples of one class: a column for each field.
+
+        Args:
+            kind: their class, so that a table without rows has its columns.
+
+        >>> from typing import NamedTuple
+        >>> Point = NamedTuple("Point", [("x", int), ("y", str)])
+        >>> Table.of_rows([Point(1, "a"), Point(2, "b")])["x"]
+        array([1, 2])
+        """
+        rows = list(rows)
+        kind = type(rows[0]) if rows else kind
+        if kind is None:
+            return cls({})
+        fields: Any = getattr(kind, "_fields", None)
+        names = fields or [field.name for field in dataclasses.fields(kind)]
+        return cls({name: column([getattr(row, name) for row in rows]) for name in names})
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values()), ()))
+
+    def __getitem__(self, name: str) -> Array:
+        """The column of a name.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        try:
+            return self.columns[name]
+        except KeyError:
+            raise NotFoundError(name, self.columns, "the table's columns") from None
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """The rows: name -> plain Python value, None where it is missing."""
+        for row in zip(*(one.tolist() for one in self.columns.values()), strict=True):
+            yield dict(zip(self.columns, row, strict=True))
+
+    def __repr__(self) -> str:
+        title = f"<{type(self).__name__}: {len(self)} rows of {len(self.columns)} columns>"
+        return "\n".join([title, *_preview(self.columns, len(self))])
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """A DataFrame of these columns.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        pd = require("pandas")
+        frame: pandas.DataFrame = pd.DataFrame(
+            {name: _pandas(pd, one) for name, one in self.columns.items()},
+            index=pd.RangeIndex(len(self)),
+        )
+        return frame
+
+    def to_arrow(self) -> pyarrow.Table:
+        """A pyarrow Table of these columns.
+
+        Raises:
+            MissingExtraError: pyarrow is not installed.
+        """
+        pa = require("pyarrow")
+        arrays = {}
+        for name, one in self.columns.items():
+            if (texts := _texts(one)) is not None:
+                arrays[name] = pa.array(texts, pa.string())
+            else:
+                arrays[name] = pa.array(np.ma.getdata(one), mask=np.ma.getmaskarray(one))
+        return pa.table(arrays)
+
+    def to_polars(self) -> polars.DataFrame:
+        """A polars DataFrame of these columns.
+
+        Raises:
+            MissingExtraError: polars is not installed.
+        """
+        pl = require("polars")
+        columns = []
+        for name, one in self.columns.items():
+            if (texts := _texts(one)) is not None:
+                columns.append(pl.Series(name, texts, dtype=pl.String))
+                continue
+            whole = pl.Series(name, np.ma.getdata(one))
+            if np.ma.is_masked(one):
+                present = pl.Series(~np.ma.getmaskarray(one))
+                whole = pl.select(pl.when(present).then(whole).alias(name))[name]
+            columns.append(whole)
+        frame: polars.DataFrame = pl.DataFrame(columns)
+        return frame
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """The Arrow C stream of `to_arrow`, for libraries that take such as they are."""
+        return self.to_arrow().__arrow_c_stream__(requested_schema)
+
+
+def column(cells: Sequence[Any], empty: npt.DTypeLike = object) -> Array:
+    """Python or numpy values as a column of a `Table`; None is missing, which makes it masked.
+
+    Bools make a column of bool, integers one of int64, numbers one of floats (float32 if all are,
+    else float64), as long as that holds them exactly. All else is a column of objects.
+
+    Args:
+        empty: the dtype of a column in which every value is missing.
+
+    >>> column([1, None, 3])
+    masked_array(data=[1, --, 3],
+                 mask=[False,  True, False],
+           fill_value=999999)
+    >>> column([True, 0.5]), column(["a", "b"]).dtype
+    (array([True, 0.5], dtype=object), dtype('O'))
+    """
+    missing = np.fromiter((cell is None for cell in cells), bool, len(cells))
+    present = [cell for cell in cells if cell is not None]
+    typed = _typed(present) if present else np.empty(0, empty)
+    if not missing.any():
+        return typed
+    whole = np.full(len(cells), None if typed.dtype == object else 0, typed.dtype)
+    whole[~missing] = typed
+    return np.ma.array(whole, mask=missing)
+
+
+def _typed(cells: list[Any]) -> Array:
+    types = set(map(type, cells))
+    if types <= _BOOLS:
+        return np.array(cells, bool)
+    if not types & _BOOLS and all(issubclass(one, _NUMBERS) for one in types):
+        try:
+            if all(issubclass(one, (int, np.integer)) for one in types):
+                return np.array(list(map(int, cells)), np.int64)
+            floats = np.array(cells, np.float32 if types == {np.float32} else np.float64)
+        except OverflowError:
+            pass
+        else:
+            if all(issubclass(one, (float, np.floating)) for one in types) or all(
+                number == cell or cell != cell
+                for number, cell in zip(floats.tolist(), cells, strict=True)
+            ):
+                return floats
+    objects = np.empty(len(cells), object)
+    for at, cell in enumerate(cells):  # an assignment as a whole would take lists apart
+        objects[at] = cell
+    return objects
+
+
+_BOOLS = {bool, np.bool_}
+_NUMBERS = (int, float, np.integer, np.floating)
+
+
+def _pandas(pd: Any, one: Array) -> Any:
+    """A column as pandas holds it best."""
+    data, mask = np.ma.getdata(one), np.ma.getmaskarray(one)
+    if data.dtype.kind == "O":
+        cells = one.tolist()
+        if any(not (cell is None or isinstance(cell, str)) for cell in cells):
+            return pd.Series(cells, dtype=object)
+        # Left to itself it finds its type of text, which is another one from pandas 3 on.
+        return pd.Series(_texts(one), dtype=None if cells else str)
+    if not mask.any():
+        return data
+    if data.dtype.kind == "b":
+        return pd.arrays.BooleanArray(data, mask)
+    if data.dtype.kind in "iu":
+        return pd.arrays.IntegerArray(data, mask)
+    return _with_nan(data, mask)
+
+
+def _with_nan(data: Array, mask: Array) -> Array:
+    """Numbers with NaN where the mask is set; integers become float64."""
+    plain = data.astype(np.result_type(data.dtype, np.float16), copy=True)
+    plain[mask] = np.nan
+    return plain
+
+
+def _texts(one: Array) -> list[str | None] | None:
+    """The cells as text, where a column is none of bool or real numbers."""
+    if one.dtype.kind not in "OcSU":
+        return None
+    return [None if cell is None else _text(cell) for cell in one.tolist()]
+
+
+def _text(cell: Any) -> str:
+    if isinstance(cell, np.generic):
+        cell = cell.item()
+    if isinstance(cell, str):
+        text = cell
+    else:
+        text = str(cell) if isinstance(cell, complex) else json.dumps(cell, default=str)
+    # A folder's name may be no Unicode.
+    return text if text.isascii() else text.encode(errors="backslashreplace").decode()
+
+
+_PREVIEW_ROWS = 10
+_PREVIEW_WIDTH = 100
+_CELL_WIDTH = 32
+
+
+def _preview(columns: Mapping[str, Array], count: int) -> list[str]:
+    """The first and last rows as lines of text, and as many columns as a line has room for."""
+    half = _PREVIEW_ROWS // 2
+    whole = count <= _PREVIEW_ROWS
+    at = slice(None) if whole else [*range(half), *range(count - half, count)]
+    shown: list[list[str]] = []
+    room = _PREVIEW_WIDTH
+    for name, one in columns.items():
+        cells = [_cell(name), *map(_cell, one[at].tolist())]
+        if not whole:
+            cells.insert(half + 1, "...")
+        width = max(map(len, cells))
+        room -= width + 2
+        if room < 0 and shown:
+            shown.append(["..."] * len(cells))
+            break
+        shown.append([f"{cell:{width}}" for cell in cells])
+    return ["  ".join(line).rstrip() for line in zip(*shown, strict=True)]
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.0f}" if 1e6 <= abs(value) < 1e15 else f"{value:.6g}"
+    text = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in str(value)[:200])
+    return text if len(text) <= _CELL_WIDTH else f"{text[: _CELL_WIDTH - 3]}..."
 
 
 class ScalarTable:
@@ -77,6 +354,7 @@ class ScalarTable:
 
     def _codes(self, names: list[str]) -> tuple[list[str], Array]:
         """The distinct names, in order of appearance, and the place of each row's name in them."""
+        names = list(map(_text, names))
         places = {name: i for i, name in enumerate(dict.fromkeys(names))}
         codes = np.array([places[name] for name in names], np.int32)
         return list(places), np.repeat(codes, [len(series) for series in self.series])
@@ -119,15 +397,12 @@ class ScalarTable:
             MissingExtraError: polars is not installed.
         """
         pl = require("polars")
-        frame: polars.DataFrame = pl.DataFrame(
-            {
-                "run": pl.Series(self.run.tolist(), dtype=pl.String),
-                "tag": pl.Series(self.tag.tolist(), dtype=pl.String),
-                "step": self.step,
-                "wall_time": self.wall_time,
-                "value": self.value,
-            }
-        )
+        columns: dict[str, Any] = {}
+        for column in ("run", "tag"):
+            names, codes = self._codes([getattr(series, column) for series in self.series])
+            columns[column] = pl.Series(names, dtype=pl.String).gather(codes)
+        columns |= {"step": self.step, "wall_time": self.wall_time, "value": self.value}
+        frame: polars.DataFrame = pl.DataFrame(columns)
         return frame
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
@@ -137,7 +412,9 @@ class ScalarTable:
     def wide(self, index: Index = "step") -> WideTable:
         """One row for each run and step, one column for each tag.
 
-        Where a tag has several values at one step, they go into as many rows.
+        Where a tag has several values at one step, they go into as many rows. Times that are NaN
+        count as equal and come last in their run: the first point of each tag that has such a time
+        share a row, and so do the second ones.
 
         Args:
             index: "step", "wall_time" or "relative_time" (seconds since the series began).
@@ -203,26 +480,23 @@ class WideTable:
             names.append(tag)
         return names
 
-    def _filled(self) -> Iterator[tuple[str, Array]]:
-        """Names and plain arrays; NaN where there is no value (integers become float64 then)."""
-        arrays = [self.run, self.at]
-        for values in self.columns.values():
-            if not np.ma.is_masked(values):
-                arrays.append(values.data)
-            else:
-                plain = values.data.astype(np.result_type(values.dtype, np.float16), copy=True)
-                plain[np.ma.getmaskarray(values)] = np.nan
-                arrays.append(plain)
-        return zip(self.names(), arrays, strict=True)
+    def _table(self, columns: Iterable[Array]) -> Table:
+        return Table(dict(zip(self.names(), [self.run, self.at, *columns], strict=True)))
 
     def to_pandas(self) -> pandas.DataFrame:
         """A DataFrame of these columns; NaN where a tag has no value.
 
+        A column of integers with gaps becomes one of floats, as in pandas' own pivot tables.
+
         Raises:
             MissingExtraError: pandas is not installed.
         """
-        frame: pandas.DataFrame = require("pandas").DataFrame(dict(self._filled()))
-        return frame
+        return self._table(
+            _with_nan(values.data, np.ma.getmaskarray(values))
+            if np.ma.is_masked(values)
+            else values.data
+            for values in self.columns.values()
+        ).to_pandas()
 
     def to_arrow(self) -> pyarrow.Table:
         """A pyarrow Table of these columns; null where a tag has no value.
@@ -230,13 +504,7 @@ class WideTable:
         Raises:
             MissingExtraError: pyarrow is not installed.
         """
-        pa = require("pyarrow")
-        arrays = [pa.array(self.run.tolist(), pa.string()), pa.array(self.at)]
-        arrays += [
-            pa.array(values.data, mask=np.ma.getmaskarray(values))
-            for values in self.columns.values()
-        ]
-        return pa.table(dict(zip(self.names(), arrays, strict=True)))
+        return self._table(self.columns.values()).to_arrow()
 
     def to_polars(self) -> polars.DataFrame:
         """A polars DataFrame of these columns; null where a tag has no value.
@@ -244,19 +512,11 @@ class WideTable:
         Raises:
             MissingExtraError: polars is not installed.
         """
-        pl = require("polars")
-        columns: dict[str, Any] = {}
-        for (name, filled), values in zip(
-            self._filled(), [None, None, *self.columns.values()], strict=True
-        ):
-            if values is None:
-                columns[name] = pl.Series(name, filled.tolist() if name == "run" else filled)
-            else:
-                present = pl.Series(~np.ma.getmaskarray(values))
-                whole = pl.Series(name, values.data)
-                columns[name] = pl.select(pl.when(present).then(whole).alias(name))[name]
-        frame: polars.DataFrame = pl.DataFrame(columns)
-        return frame
+        return self._table(self.columns.values()).to_polars()
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """The Arrow C stream of `to_arrow`, for libraries that take such as they are."""
+        return self.to_arrow().__arrow_c_stream__(requested_schema)
 
 
 class _Rows:
@@ -266,25 +526,29 @@ class _Rows:
         self, members: list[ScalarSeries], index_of: Callable[[ScalarSeries], Array]
     ) -> None:
         self.series = {series.tag: series for series in members}
-        keys = {tag: _occurrences(index_of(series)) for tag, series in self.series.items()}
-        every = list(keys.values()) or [_occurrences(np.empty(0))]
-        rows: Any = np.unique(np.concatenate(every))
-        self.at: Array = rows["at"]
-        self.places = {tag: np.searchsorted(rows, key) for tag, key in keys.items()}
+        # All NaN are one value to np.unique, and the last.
+        found, codes = np.unique(
+            np.concatenate([np.empty(0, np.int64), *map(index_of, self.series.values())]),
+            return_inverse=True,
+        )
+        ends = np.cumsum([len(series) for series in self.series.values()])
+        nths = [_occurrences(part) for part in np.split(codes, ends[:-1])]
+        nth = np.concatenate([np.empty(0, np.int64), *nths])
+        # What tells a row from another: the value, and how many equal ones its tag had before.
+        depth = int(nth.max(initial=0)) + 1
+        rows, places = np.unique(codes * depth + nth, return_inverse=True)
+        self.at: Array = found[rows // depth]
+        self.places = dict(zip(self.series, np.split(places, ends[:-1]), strict=True))
 
 
-def _occurrences(at: Array) -> Any:
-    """Each value with the number of equal ones before it: what tells a row from another.
-
-    An array of records with the fields "at" and "nth".
-    """
-    order = np.argsort(at, kind="stable")
-    ordered = at[order]
-    fresh = np.ones(len(at), bool)
+def _occurrences(codes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """How many equal ones each value has before it."""
+    order = np.argsort(codes, kind="stable")
+    ordered = codes[order]
+    fresh = np.ones(len(codes), bool)
     fresh[1:] = ordered[1:] != ordered[:-1]
-    count = np.arange(len(at))
+    count = np.arange(len(codes))
     count -= np.maximum.accumulate(np.where(fresh, count, 0))
-    keys: Any = np.empty(len(at), [("at", at.dtype), ("nth", np.int64)])
-    keys["at"] = at
-    keys["nth"][order] = count
-    return keys
+    nth = np.empty(len(codes), np.int64)
+    nth[order] = count
+    return nth

@@ -5,6 +5,10 @@ tensorboard/util/tensor_util.py: the data stand in ``tensor_content`` as raw lit
 in the typed field that the table names. Where that field holds fewer values than the shape has
 elements, the last one is repeated, and where it holds none the tensor is zero.
 
+torch's ``add_tensor`` writes half and bfloat16 as the bits of the float32, and uint8 into
+``uint32_val`` (torch/utils/tensorboard/summary.py). There can be no doubt what is meant, so that is
+read too.
+
 numpy has no bfloat16 and no float8. Their values are given as float32, which holds each of them
 exactly; arrays whose dtype bears such a name (that of the ml_dtypes package, which JAX and
 TensorFlow use) are written as what they are.
@@ -21,13 +25,19 @@ import numpy.typing as npt
 
 from tbio.errors import DecodeError
 from tbio.proto import tensor_pb2
+from tbio.proto.summary_pb2 import Summary
 from tbio.proto.tensor_pb2 import DataType, TensorProto
 
 Array = npt.NDArray[Any]
 
-#: A tensor that would take more than this is refused: no message can hold so much data, and a
-#: shape alone costs a few bytes.
+#: No message holds so much data.
 MAX_BYTES = 2**31
+#: That of numpy's arrays; before version 2 it has 32.
+MAX_RANK = 64
+#: So many elements may be made of fewer values. TensorFlow's summaries hold all their values; more
+#: than this is a few bytes that ask for much memory. A string will be an object of its own.
+_MOST_REPEATED = 1 << 24
+_MOST_REPEATED_STRINGS = 1 << 16
 
 
 class _Dtype(NamedTuple):
@@ -144,6 +154,18 @@ def is_numeric(proto: TensorProto) -> bool:
     return proto.dtype in _BY_NUMBER
 
 
+def of_value(value: Summary.Value, what: str) -> TensorProto:
+    """The tensor of a summary value; ``what`` begins the message of an error.
+
+    Raises:
+        DecodeError: it holds something else, or nothing.
+    """
+    field = value.WhichOneof("value")
+    if field != "tensor":
+        raise DecodeError(f"{what} without a tensor: it holds {field or 'nothing'}")
+    return value.tensor
+
+
 def decode(proto: TensorProto) -> Array:
     """The tensor as an array of its own shape, in native byte order; treat it as read-only.
 
@@ -151,23 +173,21 @@ def decode(proto: TensorProto) -> Array:
 
     Raises:
         DecodeError: a dtype without a meaning here (quantised, resource, variant, reference, of
-            less than eight bits), or data that do not fit the shape.
+            less than eight bits), data that do not fit the shape, or a large shape with few data.
 
     >>> decode(encode(np.arange(6, dtype=np.int16).reshape(2, 3)))
     array([[0, 1, 2],
            [3, 4, 5]], dtype=int16)
     """
-    shape = tuple(dim.size for dim in proto.tensor_shape.dim)
-    if proto.tensor_shape.unknown_rank or any(size < 0 for size in shape):
-        raise DecodeError(f"a tensor of unknown shape {list(shape)}")
-    count = math.prod(shape)
     if proto.dtype == tensor_pb2.DT_STRING:
-        strings = np.empty(len(proto.string_val), object)
-        strings[:] = list(proto.string_val)
-        return _spread(strings, shape, count, b"")
+        return _strings(list(proto.string_val), _shape(proto), b"")
+    shape = _shape(proto)
+    count = math.prod(shape)
     row = _BY_NUMBER.get(proto.dtype)
     if row is None:
-        raise DecodeError(f"tensors of {dtype_name(proto.dtype)} are not supported")
+        name = dtype_name(proto.dtype)
+        why = ": numbers on a scale that the log does not hold" if "_Q" in name else ""
+        raise DecodeError(f"tensors of {name} are not supported{why}")
     if proto.tensor_content:
         content = proto.tensor_content
         if len(content) != count * row.stored.itemsize:
@@ -179,11 +199,52 @@ def decode(proto: TensorProto) -> Array:
         flat = _typed_values(proto, row)
     if row.widen is not None:
         flat = row.widen(flat)
-    return _spread(flat.astype(flat.dtype.newbyteorder("="), copy=False), shape, count, 0)
+    return _spread(flat.astype(flat.dtype.newbyteorder("="), copy=False), shape, 0, _MOST_REPEATED)
+
+
+def decode_text(proto: TensorProto) -> Array:
+    """The strings of a tensor as an object array of ``str``, of its own shape.
+
+    Bytes that are not UTF-8 are shown as ``\\xff``.
+
+    Raises:
+        DecodeError: a tensor of something else; data that do not fit the shape, as in `decode`.
+
+    >>> decode_text(encode([b"a", b"b\\xff"]))
+    array(['a', 'b\\\\xff'], dtype=object)
+    """
+    if proto.dtype != tensor_pb2.DT_STRING:
+        raise DecodeError(f"a tensor of {dtype_name(proto.dtype)}, where strings belong")
+    return _strings([to_text(item) for item in proto.string_val], _shape(proto), "")
+
+
+def to_text(data: bytes) -> str:
+    """UTF-8 as ``str``; what is not UTF-8 as backslash, x and two digits for each byte."""
+    return data.decode("utf-8", "backslashreplace")
+
+
+def _shape(proto: TensorProto) -> tuple[int, ...]:
+    rank = len(proto.tensor_shape.dim)
+    if rank > MAX_RANK:
+        raise DecodeError(f"a tensor of {rank} dimensions")
+    shape = tuple(dim.size for dim in proto.tensor_shape.dim)
+    if proto.tensor_shape.unknown_rank or any(size < 0 for size in shape):
+        raise DecodeError(f"a tensor of unknown shape {list(shape)}")
+    return shape
+
+
+def _strings(items: list[Any], shape: tuple[int, ...], default: bytes | str) -> Array:
+    strings = np.empty(len(items), object)
+    strings[:] = items
+    return _spread(strings, shape, default, _MOST_REPEATED_STRINGS)
 
 
 def _typed_values(proto: TensorProto, row: _Dtype) -> Array:
     values = getattr(proto, row.field)
+    if row.field == "half_val":
+        return _half_bits(np.array(values, np.int64), row).astype("<u2").view(row.stored)
+    if row.number == tensor_pb2.DT_UINT8 and not values:
+        values = proto.uint32_val  # torch's
     if row.field == "float8_val":
         return np.frombuffer(values, np.uint8)
     if row.field in ("scomplex_val", "dcomplex_val"):
@@ -191,18 +252,35 @@ def _typed_values(proto: TensorProto, row: _Dtype) -> Array:
         if len(pairs) % 2:
             raise DecodeError(f"an odd number of values in {row.field}")
         return pairs.view(np.complex128).astype(row.stored)
-    # half_val holds the bits of a half or a bfloat16
-    held = np.dtype("<u2") if row.field == "half_val" else row.stored
-    if held.kind in "iu" and values:
-        limits = np.iinfo(held)
+    if row.stored.kind in "iu" and values:
+        limits = np.iinfo(row.stored)
         if min(values) < limits.min or max(values) > limits.max:
             raise DecodeError(f"{row.field} holds values that are no {row.name}")
-    return np.array(values, held).view(row.stored)
+    return np.array(values, row.stored)
 
 
-def _spread(flat: Array, shape: tuple[int, ...], count: int, default: Any) -> Array:
-    """``flat`` in its shape, the last value repeated where there are too few."""
-    if len(flat) > count or count * flat.itemsize > MAX_BYTES:
+def _half_bits(values: Array, row: _Dtype) -> Array:
+    """The bits of halves or bfloat16s, where torch may have written those of float32s."""
+    if not len(values) or (values.min() >= 0 and values.max() <= 0xFFFF):
+        return values
+    single = values.astype(np.uint32)
+    if row.number == tensor_pb2.DT_BFLOAT16:
+        bits, lost = single >> 16, single & 0xFFFF
+    else:
+        numbers = single.view(np.float32)
+        with np.errstate(over="ignore"):
+            halves = numbers.astype(np.float16)
+        lost = (single & 0x1FFF) | ((halves != numbers) & (numbers == numbers))
+        bits = halves.view(np.uint16)
+    if lost.any():
+        raise DecodeError(f"half_val holds values that are no {row.name}")
+    return bits
+
+
+def _spread(flat: Array, shape: tuple[int, ...], default: Any, most: int) -> Array:
+    """``flat`` in its shape, the last value repeated for up to ``most`` elements."""
+    count = math.prod(shape)
+    if len(flat) > count or (len(flat) < count and count > most):
         raise DecodeError(f"{len(flat)} values for a tensor of shape {list(shape)}")
     if len(flat) < count:
         full = np.empty(count, flat.dtype)

@@ -52,7 +52,7 @@ from tbio.storage import LocalFile
 from tbio.tag_book import TagBook
 
 if TYPE_CHECKING:
-    from tbio.projector import Embedding
+    from tbio.projector import Prepared
 
 #: Where `SummaryWriter.add_scalars` puts its curves.
 ScalarsLayout: TypeAlias = Literal["torch", "tensorboardX", "tags"]
@@ -1143,9 +1143,7 @@ def _serialized(book: TagBook, message: Message) -> bytes:
     return message.SerializeToString()
 
 
-def _write_embedding(
-    book: TagBook, folder: str, tag: str, step: int, embedding: Embedding
-) -> bytes:
+def _write_embedding(book: TagBook, folder: str, tag: str, step: int, embedding: Prepared) -> bytes:
     from tbio import projector
 
     try:

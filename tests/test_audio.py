@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import html
 import io
+import math
 import struct
 import wave
 from pathlib import Path
@@ -11,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from corpus_values import truth_of, values_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tensorboard import data_compat, dataclass_compat
@@ -19,7 +24,8 @@ from tensorboard.plugins.audio import metadata as audio_metadata
 from tensorboard.util import tensor_util
 from tensorboard_server import BACKENDS, TensorBoardServer
 
-from tbio import EventFileWriter, read_events
+from tbio import EventFileWriter, read_events, tensor
+from tbio.errors import DecodeError
 from tbio.kinds import audio
 from tbio.proto.event_pb2 import Event
 from tbio.proto.summary_pb2 import Summary, SummaryMetadata
@@ -414,6 +420,297 @@ def test_any_bytes_are_a_wav_file_or_refused(tail: bytes) -> None:
         return
     assert clip.sample_rate > 0
     assert clip.channels > 0
+
+
+# ------------------------------------------------------------------ decoding
+
+
+def decoded(value: Summary.Value) -> tuple[audio.Audio, ...]:
+    return audio.decode(value, SummaryMetadata())
+
+
+def sound_of(wav: bytes) -> audio.Audio:
+    return audio.Audio(wav, 0, 0, 0)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.sampled_from(["uint8", "int8", "int16", "int32", "float32", "float64"]),
+    st.integers(1, 3),
+    st.integers(1, 20),
+    st.integers(1, 100_000),
+    st.integers(0, 2**32 - 1),
+)
+def test_what_is_written_is_read(
+    dtype: str, channels: int, frames: int, rate: int, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    shape = frames, channels
+    if dtype.startswith("float"):
+        samples = random.uniform(-1, 1, shape).astype(dtype)
+    else:
+        limits = np.iinfo(dtype)
+        samples = random.integers(limits.min, limits.max, shape, dtype, endpoint=True)
+    clip, _ = audio.prepare(samples, rate, channels_last=True)
+    (old,) = decoded(audio.encode("x", clip))
+    (new,) = decoded(audio.encode_as_tensor("x", [clip]))
+    assert old == new
+    assert (old.sample_rate, old.channels, old.frames) == (rate, channels, frames)
+    assert (old.label, old.content_type, old.duration) == ("", "audio/wav", frames / rate)
+    raw = old.to_array(raw=True)
+    assert raw.shape == shape
+    if dtype.startswith("float"):
+        assert raw.dtype == np.int16
+        assert np.abs(old.to_array() - samples).max() <= 1 / 32768
+    elif dtype == "int8":
+        assert np.array_equal(raw.astype(int) - 128, samples)
+    else:
+        assert raw.dtype == dtype
+        assert np.array_equal(raw, samples)
+
+
+#: encoding, bits -> samples of full scale, silence and so on, as bytes; as they are; as floats
+SAMPLES: dict[tuple[int, int], tuple[str, list[float], list[float]]] = {
+    (1, 8): ("00 80 ff 40", [0, 128, 255, 64], [-1, 0, 127 / 128, -0.5]),
+    (1, 16): ("0080 0000 ff7f 0040", [-32768, 0, 32767, 16384], [-1, 0, 32767 / 32768, 0.5]),
+    (1, 24): (
+        "000080 000000 ffff7f ffffff 010203",
+        [-(2**23), 0, 2**23 - 1, -1, 0x030201],
+        [-1, 0, 1 - 2**-23, -(2**-23), 0x030201 / 2**23],
+    ),
+    (1, 32): ("00000080 00000000 00000040", [-(2**31), 0, 2**30], [-1, 0, 0.5]),
+    (3, 32): ("0000003f 000080bf 00000040", [0.5, -1, 2], [0.5, -1, 2]),  # not clipped
+    (3, 64): ("000000000000e03f 9a9999999999b93f", [0.5, 0.1], [0.5, 0.1]),
+}
+DTYPES = {(1, 8): "uint8", (1, 16): "int16", (1, 24): "int32", (1, 32): "int32"}
+
+
+def described(encoding: int, channels: int, bits: int, rate: int = 8000) -> bytes:
+    align = channels * bits // 8
+    return struct.pack("<HHIIHH", encoding, channels, rate, rate * align, align, bits)
+
+
+@pytest.mark.parametrize("extensible", [False, True])
+@pytest.mark.parametrize(("encoding", "bits"), SAMPLES)
+def test_encodings(encoding: int, bits: int, extensible: bool) -> None:
+    content, raw, floats = SAMPLES[encoding, bits]
+    form = described(encoding, 1, bits)
+    if extensible:  # WAVEFORMATEXTENSIBLE: sizes, speakers, and the encoding in a GUID
+        guid = struct.pack("<H", encoding) + bytes.fromhex("0000 0000 1000 8000 00aa00389b71")
+        form = described(0xFFFE, 1, bits) + struct.pack("<HHI", 22, bits, 4) + guid
+    wav = riff(chunk(b"fmt ", form), chunk(b"data", bytes.fromhex(content)))
+    sound = sound_of(wav)
+    got = sound.to_array(raw=True)
+    assert got.dtype.name == DTYPES.get((encoding, bits), f"float{bits}")
+    assert got.ravel().tolist() == raw
+    got[:] = 0  # it is the caller's own
+    got = sound.to_array()
+    assert (got.dtype.name, got.shape) == ("float32", (len(raw), 1))
+    np.testing.assert_array_equal(got.ravel(), np.array(floats, np.float32))
+
+
+def test_channels_lie_side_by_side() -> None:
+    content = struct.pack("<6h", 1, 2, 3, 4, 5, 6)
+    sound = sound_of(riff(chunk(b"fmt ", described(1, 3, 16)), chunk(b"data", content)))
+    assert sound.to_array(raw=True).tolist() == [[1, 2, 3], [4, 5, 6]]
+    three_bytes = bytes([1, 0, 0, 2, 0, 0])
+    sound = sound_of(riff(chunk(b"fmt ", described(1, 2, 24)), chunk(b"data", three_bytes)))
+    assert sound.to_array(raw=True).tolist() == [[1, 2]]
+
+
+@pytest.mark.parametrize("bits", [8, 16, 24, 32])
+def test_as_the_module_wave_reads_it(bits: int) -> None:
+    content = np.random.default_rng(bits).bytes(12 * bits // 8)
+    sound = sound_of(riff(chunk(b"fmt ", described(1, 2, bits)), chunk(b"data", content)))
+    with wave.open(io.BytesIO(sound.encoded)) as reader:
+        theirs = reader.readframes(6)
+    ours = [
+        int.from_bytes(theirs[at : at + bits // 8], "little", signed=bits > 8)
+        for at in range(0, len(theirs), bits // 8)
+    ]
+    assert sound.to_array(raw=True).ravel().tolist() == ours
+
+
+@pytest.mark.parametrize(
+    ("length", "frames"), [(44, 0), (45, 0), (47, 0), (48, 1), (51, 1), (52, 2), (56, 3)]
+)
+def test_files_that_are_cut_off(length: int, frames: int) -> None:
+    wav = wav_of(np.array([[1, -2], [3, -4], [5, -6]], np.int16))
+    assert len(wav) == 56
+    (sound,) = decoded(
+        Summary.Value(audio={"length_frames": 3, "encoded_audio_string": wav[:length]})
+    )
+    assert sound.frames == 3  # as the log says
+    assert sound.to_array(raw=True).tolist() == [[1, -2], [3, -4], [5, -6]][:frames]
+    assert sound.to_array().shape == (frames, 2)
+
+
+def test_files_of_unknown_size() -> None:
+    """As written to a pipe."""
+    content = struct.pack("<2h", 1, 2)
+    wav = riff(chunk(b"fmt ", described(1, 1, 16)), chunk(b"data", content, 2**32 - 1))
+    assert sound_of(wav).to_array(raw=True).tolist() == [[1], [2]]
+
+
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [
+        (ADPCM, r"encoding 0x0011 \(IMA ADPCM\), 256 bytes for 1 channels"),
+        (described(2, 2, 8), r"encoding 0x0002 \(Microsoft ADPCM\)"),
+        (described(6, 1, 8), r"encoding 0x0006 \(A-law\)"),
+        (described(7, 1, 8), r"encoding 0x0007 \(mu-law\)"),
+        (described(85, 1, 8), r"encoding 0x0055 \(MP3\)"),
+        (described(1234, 1, 8), "encoding 0x04d2, 1 bytes for 1 channels"),
+        (described(1, 1, 64), r"encoding 0x0001 \(integers\), 8 bytes for 1 channels"),
+        (described(3, 1, 16), r"encoding 0x0003 \(floats\), 2 bytes for 1 channels"),
+        (struct.pack("<HHIIHH", 1, 2, 8000, 1, 3, 12), "3 bytes for 2 channels"),
+        (struct.pack("<HHIIHH", 1, 3, 8000, 1, 2, 12), "2 bytes for 3 channels"),
+        (described(0xFFFE, 1, 16), "encoding 0xfffe"),  # without the GUID
+    ],
+)
+def test_samples_that_are_not_read(form: bytes, words: str) -> None:
+    sound = sound_of(riff(chunk(b"fmt ", form), chunk(b"data", bytes(256))))
+    for raw in (False, True):
+        with pytest.raises(DecodeError, match=words):
+            sound.to_array(raw)
+
+
+@pytest.mark.parametrize("data", [b"", b"OggS and so on", b"ID3", riff()])
+def test_files_that_are_no_wav(data: bytes, tmp_path: Path) -> None:
+    (sound,) = decoded(Summary.Value(tensor=tensor.encode(np.array([[data, b"song"]], object))))
+    assert sound == audio.Audio(data, 0, 0, 0, "song", "")
+    assert sound.duration == 0
+    with pytest.raises(DecodeError, match="WAV file"):
+        sound.to_array()
+    assert sound.save(tmp_path / "song") == tmp_path / "song"
+    assert (tmp_path / "song").read_bytes() == data
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=16), st.binary(max_size=30), st.integers(0, 2**32 - 1))
+def test_any_wav_is_decoded_or_refused(form: bytes, content: bytes, size: int) -> None:
+    start = struct.pack("<HH", 1, 1)
+    for head in (form, start + form):
+        wav = riff(chunk(b"fmt ", head.ljust(16, b"\1")), chunk(b"data", content, size))
+        try:
+            array = sound_of(wav).to_array()
+        except DecodeError:
+            continue
+        assert (array.dtype.name, array.ndim) == ("float32", 2)
+        assert array.size <= len(content)
+
+
+# ------------------------------------------------------------------ the forms of a value
+
+
+def rows(*items: bytes, shape: tuple[int, ...]) -> Summary.Value:
+    array = np.empty(len(items), object)
+    array[:] = items
+    return Summary.Value(tensor=tensor.encode(array.reshape(shape)))
+
+
+def test_labels() -> None:
+    one, two = wav_of([0.0], 8000), wav_of([0.0, 0.5], 16000)
+    first, second = decoded(rows(one, "né".encode(), two, b"\xff", shape=(2, 2)))
+    assert (first.label, first.sample_rate, first.frames) == ("né", 8000, 1)
+    assert (second.label, second.sample_rate, second.frames) == (r"\xff", 16000, 2)
+
+
+@pytest.mark.parametrize("shape", [(2,), (2, 1), (2, 1, 1)])
+def test_clips_without_labels(shape: tuple[int, ...]) -> None:
+    clips = [wav_of([0.0]), wav_of([0.5])]
+    found = decoded(rows(*clips, shape=shape))
+    assert [sound.encoded for sound in found] == clips
+    assert [sound.label for sound in found] == ["", ""]
+
+
+@pytest.mark.parametrize("shape", [(2,), (2, 1), (1, 2), (2, 2), (2, 3), (2, 1, 2), (0, 2), (0,)])
+def test_the_clips_are_those_that_tensorboard_takes(shape: tuple[int, ...]) -> None:
+    items = [b"clip %d" % index for index in range(int(np.prod(shape)))]
+    value = rows(*items, shape=shape)
+    ours = [sound.encoded for sound in decoded(value)]
+    value.metadata.CopyFrom(audio.metadata(as_tensor=True))
+    assert list(migrated(value).tensor.string_val) == ours
+
+
+@pytest.mark.parametrize(
+    ("given_audio", "rate", "channels", "frames", "content_type"),
+    [
+        ({"sample_rate": 44100, "num_channels": 2, "length_frames": 9}, 44100, 2, 9, "audio/wav"),
+        ({"sample_rate": 22050.5}, 22050.5, 1, 2, "audio/wav"),
+        ({}, 8000, 1, 2, "audio/wav"),  # as the file says
+        ({"sample_rate": math.nan, "num_channels": -1}, 8000, 1, 2, "audio/wav"),
+        ({"sample_rate": math.inf, "length_frames": -5}, 8000, 1, 2, "audio/wav"),
+        ({"sample_rate": -8000, "content_type": "audio/x"}, 8000, 1, 2, "audio/x"),
+    ],
+)
+def test_what_the_log_says_comes_first(
+    given_audio: dict[str, Any], rate: float, channels: int, frames: int, content_type: str
+) -> None:
+    wav = wav_of([0.0, 0.5], 8000)
+    (sound,) = decoded(Summary.Value(audio={**given_audio, "encoded_audio_string": wav}))
+    assert sound == audio.Audio(wav, rate, channels, frames, "", content_type)
+    assert type(sound.sample_rate) is type(rate)
+    assert sound.duration == frames / rate
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (Summary.Value(), "audio without a tensor: it holds nothing"),
+        (Summary.Value(image={}), "audio without a tensor: it holds image"),
+        (Summary.Value(tensor=tensor.encode([[1.0, 2]])), "audio of DT_DOUBLE, where files belong"),
+        (rows(b"x", shape=()), r"audio of shape \[\], where \[clips, 2\] belongs"),
+        (rows(shape=(2, 0)), r"audio of shape \[2, 0\], where"),
+        (Summary.Value(tensor={"dtype": 7, "tensor_shape": {"dim": [{"size": 2**50}]}}), "values"),
+    ],
+)
+def test_no_audio(value: Summary.Value, words: str) -> None:
+    with pytest.raises(DecodeError, match=words):
+        decoded(value)
+
+
+def test_save(tmp_path: Path) -> None:
+    (sound,) = decoded(audio.encode("x", audio.prepare([0.0, 0.5], 8000)[0]))
+    assert sound.save(tmp_path / "a") == tmp_path / "a.wav"
+    assert sound.save(str(tmp_path / "b.WAV")) == tmp_path / "b.WAV"
+    for path in tmp_path.iterdir():
+        assert read(path.read_bytes())[2].ravel().tolist() == [0, 16384]
+
+
+def test_what_a_clip_looks_like() -> None:
+    wav = wav_of([0.0, 0.5], 8000)
+    (sound,) = decoded(Summary.Value(audio={"encoded_audio_string": wav}))
+    assert repr(sound) == "<Audio: 2 frames of 1 channels at 8000 Hz, 48 bytes of 'audio/wav'>"
+    source = base64.b64encode(wav).decode()
+    assert sound._repr_html_() == (f'<audio controls src="data:audio/wav;base64,{source}"></audio>')
+    hostile = '"><script>alert(1)</script>'
+    (sound,) = decoded(Summary.Value(audio={"content_type": hostile}))
+    page = sound._repr_html_()
+    assert "<script>" not in page
+    assert html.unescape(page).startswith(f'<audio controls src="data:{hostile};base64,')
+
+
+def test_the_corpus_as_tensorboard_reads_it(corpus: Path) -> None:
+    count = 0
+    for path, tags in truth_of(corpus, "audio").items():
+        values = values_of(corpus / path)
+        for tag, one in tags.items():
+            found = [audio.decode(value, value.metadata) for value in values[tag]]
+            digests = [hashlib.sha256(each.encoded).digest() for some in found for each in some]
+            assert hashlib.sha256(b"".join(digests)).hexdigest() == one["audio"]["sha256_all"]
+            for clips, event in zip(found, one["audio"]["events"], strict=True):
+                for sound, item in zip(clips, event["items"], strict=True):
+                    assert (sound.channels, sound.sample_rate, sound.frames) == (
+                        item["channels"],
+                        item["sample_rate"],
+                        item["frames"],
+                    )
+                    rate, _, samples = read(sound.encoded)
+                    assert rate == sound.sample_rate
+                    assert np.array_equal(sound.to_array(raw=True), samples)
+                    count += 1
+    assert count >= 10
 
 
 # ------------------------------------------------------------------ against the others

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from google.protobuf.struct_pb2 import NULL_VALUE, ListValue, Struct, Value
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tensorboard.compat.proto import summary_pb2
@@ -28,10 +29,12 @@ from tensorboard.plugins.hparams import summary_v2
 from tensorboard_server import BACKENDS, TensorBoardServer
 
 from tbio import EventFileWriter, read_events
+from tbio.errors import DecodeError
 from tbio.kinds import hparams, scalar
+from tbio.proto import hparams_pb2
 from tbio.proto.event_pb2 import Event
 from tbio.proto.hparams_pb2 import DATA_TYPE_BOOL, DATA_TYPE_FLOAT64, HParamsPluginData
-from tbio.proto.summary_pb2 import DATA_CLASS_UNKNOWN, Summary
+from tbio.proto.summary_pb2 import DATA_CLASS_UNKNOWN, Summary, SummaryMetadata
 
 
 class Color(enum.Enum):
@@ -444,6 +447,239 @@ def test_tensors_of_jax() -> None:
 
     values = {"a": jnp.float32(0.5), "b": jnp.array(True), "c": jnp.arange(2)}
     assert hparams.prepare(values) == {"a": 0.5, "b": True, "c": "[0, 1]"}
+
+
+# ------------------------------------------------------------------ reading
+
+
+def metadata_of(data: HParamsPluginData | bytes) -> SummaryMetadata:
+    metadata = SummaryMetadata()
+    metadata.plugin_data.plugin_name = "hparams"
+    metadata.plugin_data.content = data if isinstance(data, bytes) else data.SerializeToString()
+    return metadata
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.dictionaries(NAMES, JSON, max_size=4),
+    st.text(),
+    st.floats(min_value=1, allow_infinity=False),
+    st.sampled_from(("UNKNOWN", "SUCCESS", "FAILURE", "RUNNING")),
+)
+def test_written_and_read(tree: dict[str, Any], text: str, time: float, status: Any) -> None:
+    values = hparams.prepare(tree)
+    start = hparams.encode_start(
+        values, start_time=time, group_name=text, monitor_url=text, model_uri=text
+    )
+    end = hparams.encode_end(status, end_time=time)
+    domains = {name: [value] for name, value in values.items()}
+    experiment = hparams.encode_experiment(
+        values, [text], domains, description=text, user=text, created=time
+    )
+    run = hparams.of_run({value.tag: value.metadata for value in (start, end, experiment)})
+    assert run is not None
+    assert run.start == hparams.SessionStart(dict(values), text, text, text, time)
+    assert [type(one) for one in run.values.values()] == [
+        type(values[name]) for name in sorted(values)
+    ]
+    assert list(run.values) == sorted(values)
+    assert run.end == hparams.SessionEnd(status.lower(), time)
+    types_: dict[type, Any] = {bool: "bool", str: "string", float: "float64"}
+    assert run.experiment == hparams.Experiment(
+        "",
+        text,
+        text,
+        time,
+        tuple(
+            hparams.HParamInfo(name, type=types_[type(value)], domain=(value,))
+            for name, value in values.items()
+        ),
+        (hparams.MetricInfo(text),),
+    )
+    assert (run.status, run.group_name) == (status.lower(), text)
+    assert (run.start_time, run.end_time) == (time, time)
+
+
+def corpus_run(corpus: Path, folder: str) -> hparams.RunHParams:
+    run = hparams.of_run(
+        {tag: value.metadata for tag, value in corpus_hparams(corpus, folder).items()}
+    )
+    assert run is not None
+    return run
+
+
+def test_what_torch_and_tensorboardx_write(corpus: Path) -> None:
+    """torch makes a number of a boolean."""
+    torch = corpus_run(corpus, "torch/hparams/trial1")
+    expected = {"bsize": 1.0, "flag": 1.0, "lr": 0.2, "note": "ü", "opt": "adam"}
+    assert torch.values == expected
+    assert type(torch.values["flag"]) is float
+    assert (torch.status, torch.start_time, torch.end_time) == ("success", None, None)
+    assert torch.experiment is not None
+    assert [info.tag for info in torch.experiment.metrics] == ["hparam/accuracy", "hparam/loss"]
+    theirs = corpus_run(corpus, "tensorboardX/hparams/trial0")
+    assert theirs.values == {"bsize": 0.0, "flag": False, "lr": 0.1, "note": "ü", "opt": "adam"}
+    assert theirs.experiment is not None
+    assert {info.name: info.type for info in theirs.experiment.hparams} == {
+        "lr": "float64",
+        "bsize": "float64",
+        "opt": "string",
+        "flag": "bool",
+        "note": "string",
+    }
+
+
+def test_what_tensorflow_writes(corpus: Path) -> None:
+    run = corpus_run(corpus, "tensorflow/v2_hparams/run-1")
+    assert run.values == {"dropout": 0.11, "flag": False, "optimizer": "sgd", "units": 16.0}
+    assert (run.group_name, run.end, run.status) == ("trial 1", None, "unknown")
+    assert run.start_time is not None
+    assert 1795238957 <= run.start_time < 1795238967
+    root = corpus_run(corpus, "tensorflow/v2_hparams")
+    assert (root.start, root.values, root.start_time) == (None, {}, None)
+
+
+def test_an_experiment_as_tensorboard_declares_it() -> None:
+    declared = [
+        summary_v2.HParam("units", summary_v2.Discrete([16, 32]), "Units", "how *many*"),
+        summary_v2.HParam("lr", summary_v2.RealInterval(0.1, 0.5)),
+        summary_v2.HParam("depth", summary_v2.IntInterval(1, 3)),
+        summary_v2.HParam("opt", summary_v2.Discrete(["adam", "sgd"])),
+        summary_v2.HParam("any"),
+    ]
+    metrics = [
+        summary_v2.Metric("loss", "validation", "Loss", "least", summary_v2.Metric.VALIDATION),
+        summary_v2.Metric("acc", dataset_type=summary_v2.Metric.TRAINING),
+        summary_v2.Metric("plain"),
+    ]
+    theirs = summary_v2.hparams_config_pb(declared, metrics, time_created_secs=7).value[0]
+    metadata = SummaryMetadata.FromString(theirs.metadata.SerializeToString())
+    info, metric = hparams.HParamInfo, hparams.MetricInfo
+    experiment = hparams.decode(metadata)
+    assert experiment == hparams.Experiment(
+        time_created=7.0,
+        hparams=(
+            info("units", "Units", "how *many*", "float64", (16.0, 32.0)),
+            info("lr", type="float64", domain=hparams.Interval(0.1, 0.5)),
+            info("depth", type="float64", domain=hparams.Interval(1, 3)),
+            info("opt", type="string", domain=("adam", "sgd")),
+            info("any"),
+        ),
+        metrics=(
+            metric("loss", "validation", "Loss", "least", "validation"),
+            metric("acc", dataset_type="training"),
+            metric("plain"),
+        ),
+    )
+    assert repr(experiment) == (
+        "<Experiment '': hparams ['units', 'lr', 'depth', 'opt', 'any'], 3 metrics>"
+    )
+
+
+def test_values_that_no_writer_makes() -> None:
+    info = hparams_pb2.SessionStartInfo(start_time_secs=math.nan)
+    info.hparams["unset"].SetInParent()
+    info.hparams["null"].null_value = NULL_VALUE
+    info.hparams["list"].list_value.CopyFrom(
+        ListValue(values=[Value(number_value=1), Value(list_value=ListValue())])
+    )
+    info.hparams["struct"].struct_value.CopyFrom(Struct(fields={"a": Value(bool_value=True)}))
+    info.hparams["number"].number_value = math.inf
+    start = hparams.decode(metadata_of(HParamsPluginData(session_start_info=info)))
+    assert start == hparams.SessionStart(
+        {"list": [1.0, []], "null": None, "number": math.inf, "struct": {"a": True}, "unset": None}
+    )
+
+
+def test_a_status_and_a_type_of_the_future() -> None:
+    end = hparams_pb2.SessionEndInfo()
+    end.MergeFromString(b"\x08\x63")  # status: 99
+    assert hparams.decode(metadata_of(HParamsPluginData(session_end_info=end))) == (
+        hparams.SessionEnd("unknown")
+    )
+    info = hparams_pb2.HParamInfo(name="a")
+    info.MergeFromString(b"\x20\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01")  # type: -1
+    experiment = hparams_pb2.Experiment(hparam_infos=[info])
+    assert hparams.decode(metadata_of(HParamsPluginData(experiment=experiment))) == (
+        hparams.Experiment(hparams=(hparams.HParamInfo("a"),))
+    )
+
+
+def nested(depth: int) -> bytes:
+    """A start with a list in a list in a list."""
+
+    def field(number: int, payload: bytes) -> bytes:
+        size = len(payload)
+        varint = bytes([size]) if size < 128 else bytes([size % 128 | 128, size // 128])
+        return bytes([number << 3 | 2]) + varint + payload
+
+    value = b""
+    for _ in range(depth):
+        value = field(6, field(1, value))
+    return field(3, field(1, field(1, b"x") + field(2, value)))
+
+
+def test_lists_in_lists() -> None:
+    start = hparams.decode(metadata_of(nested(40)))
+    assert isinstance(start, hparams.SessionStart)
+    assert repr(start.hparams) == "{'x': " + "[" * 40 + "None" + "]" * 40 + "}"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (HParamsPluginData(version=3, experiment={}), "of version 3, where 0 is known"),
+        (HParamsPluginData(), "without content: neither experiment, start nor end"),
+        (b"", "without content"),
+        (b"\xff\xff", "of bytes that are none"),
+        (b"\x12\x03\x0a\x01\xff", "of bytes that are none"),  # a name that is no UTF-8
+        (nested(40)[:-3], "of bytes that are none"),
+        (nested(1000), "of bytes that are none"),  # deeper than protobuf goes
+        (b"\x1a\x00" * 3 + b"\x12", "of bytes that are none"),
+    ],
+    ids=repr,
+)
+def test_no_hyperparameters_to_read(content: HParamsPluginData | bytes, words: str) -> None:
+    """TensorBoard reads none of them either."""
+    metadata = metadata_of(content)
+    with pytest.raises(DecodeError, match=words):
+        hparams.decode(metadata)
+    for parse in (
+        hparams_metadata.parse_experiment_plugin_data,
+        hparams_metadata.parse_session_start_info_plugin_data,
+        hparams_metadata.parse_session_end_info_plugin_data,
+    ):
+        with pytest.raises(Exception, match=r"version|Expected|[Pp]ars"):
+            parse(metadata.plugin_data.content)
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=80))
+def test_any_bytes(content: bytes) -> None:
+    for start in (b"", b"\x1a" + bytes([len(content)]), b"\x12" + bytes([len(content)])):
+        try:
+            read = hparams.decode(metadata_of(start + content))
+        except DecodeError:
+            continue
+        assert isinstance(read, (hparams.Experiment, hparams.SessionStart, hparams.SessionEnd))
+
+
+def test_of_run() -> None:
+    start = hparams.encode_start({"lr": 0.1}).metadata
+    end = hparams.encode_end("FAILURE").metadata
+    assert hparams.of_run({}) is None
+    assert hparams.of_run({"loss": scalar.metadata()}) is None
+    assert hparams.of_run({hparams.START_TAG: scalar.metadata()}) is None  # another plugin's
+    run = hparams.of_run({hparams.START_TAG: start, "loss": scalar.metadata()})
+    assert run == hparams.RunHParams(hparams.SessionStart({"lr": 0.1}))
+    assert (run.values, run.status, run.group_name) == ({"lr": 0.1}, "unknown", "")
+    assert (run.start_time, run.end_time) == (None, None)
+    ended = hparams.of_run({hparams.END_TAG: end})
+    assert ended == hparams.RunHParams(end=hparams.SessionEnd("failure"))
+    with pytest.raises(DecodeError, match=r"_hparams_/session_end_info.*: holds a SessionStart"):
+        hparams.of_run({hparams.END_TAG: start})
+    with pytest.raises(DecodeError, match=r"_hparams_/experiment.*: hyperparameters without"):
+        hparams.of_run({hparams.EXPERIMENT_TAG: metadata_of(b"")})
 
 
 # ------------------------------------------------------------------ on the real TensorBoard

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
+import struct
+import tracemalloc
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +15,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import tensorboardX.summary as tbx
+from corpus_values import truth_of
+from corpus_values import values_of as values_in
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from tensorboard import data_compat, dataclass_compat
 from tensorboard.compat.proto import event_pb2 as tensorboard_pb2
@@ -17,9 +26,11 @@ from tensorboard.plugins.image import metadata as tensorboard_metadata
 from tensorboard.util import img_mime_type_detector, tensor_util
 
 import tbio
-from tbio.kinds import image
+from tbio import tensor
+from tbio.errors import DecodeError
+from tbio.kinds import image, png, video
 from tbio.proto.event_pb2 import Event
-from tbio.proto.summary_pb2 import DATA_CLASS_BLOB_SEQUENCE, Summary
+from tbio.proto.summary_pb2 import DATA_CLASS_BLOB_SEQUENCE, Summary, SummaryMetadata
 
 Array = npt.NDArray[Any]
 
@@ -420,7 +431,395 @@ def test_torch_cannot_lay_out_a_batch_with_alpha() -> None:
     assert shown(image.prepare(array, "NCHW")[0]).shape == (5, 14, 4)
 
 
+# ------------------------------------------------------------------ decoding
+
+
+def read(value: Summary.Value) -> tuple[image.Image, ...]:
+    return image.decode(value, SummaryMetadata())
+
+
+def image_of(data: bytes) -> image.Image:
+    return image.Image(data, 7, 5)
+
+
+def of_pillow(picture: Image.Image, format: str, **more: Any) -> image.Image:
+    buffer = io.BytesIO()
+    picture.save(buffer, format, **more)
+    return image_of(buffer.getvalue())
+
+
+SHAPES = st.tuples(st.integers(1, 4), st.integers(1, 9), st.integers(1, 9), st.integers(1, 4))
+
+
+@settings(max_examples=60, deadline=None)
+@given(SHAPES, st.integers(0, 2**32 - 1))
+def test_what_is_written_is_read(shape: tuple[int, int, int, int], seed: int) -> None:
+    pixels = np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
+    _, height, width, _ = shape
+    (single,) = read(image.encode("t", image.prepare(pixels[0], "HWC")[0]))
+    assert (single.width, single.height, single.format) == (width, height, "png")
+    assert np.array_equal(single.to_array(), pixels[0])
+    samples = read(image.encode_samples("t", image.prepare_samples(pixels)[0]))
+    assert [sample.width for sample in samples] == [width] * shape[0]
+    assert np.array_equal([sample.to_array() for sample in samples], pixels)
+    assert np.array_equal(single.frames(), pixels[:1])
+
+
+def test_no_samples() -> None:
+    assert read(image.encode_samples("t", image.prepare_samples(np.zeros((0, 4, 5, 3)))[0])) == ()
+
+
+def test_the_array_is_the_callers_own() -> None:
+    picture = of_pillow(Image.new("L", (7, 5), 9), "PNG")
+    array = picture.to_array()
+    array[:] = 0
+    assert picture.to_array().min() == 9
+
+
+def test_the_size_is_what_the_log_says() -> None:
+    """tensorboardX says the size of the original of what it has rescaled."""
+    theirs = tbx.image_boxes("t", ramp(3, 30, 40), BOXES, rescale=0.5).SerializeToString()
+    (picture,) = read(Summary.FromString(theirs).value[0])
+    assert (picture.width, picture.height) == (40, 30)
+    assert picture.to_array().shape == (15, 20, 3)
+    assert repr(picture).startswith("<Image: 40 x 30, ")
+
+
+@pytest.mark.parametrize("format", ["png", "jpeg", "gif", "bmp", "webp"])
+def test_format(format: str) -> None:
+    picture = of_pillow(Image.new("RGB", (7, 5), "white"), format)
+    assert picture.format == format
+    assert picture.to_array().tolist() == [[[255, 255, 255]] * 7] * 5
+    assert repr(picture) == f"<Image: 7 x 5, {len(picture.encoded)} bytes of {format}>"
+    bundle = picture._repr_mimebundle_()
+    assert base64.b64decode(bundle[f"image/{format}"]) == picture.encoded
+    assert bundle["text/plain"] == repr(picture)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"text", b"RIFF\0\0\0\0WAVE", b"\x89PNG", b"%!PS-Adobe-3.0 EPSF"]
+)
+def test_no_known_format(data: bytes, tmp_path: Path) -> None:
+    picture = image_of(data)
+    assert picture.format == ""
+    assert repr(picture) == f"<Image: 7 x 5, {len(data)} bytes of an unknown format>"
+    assert list(picture._repr_mimebundle_()) == ["text/plain"]
+    for decoding in (picture.to_array, picture.frames, picture.to_pil):
+        with pytest.raises(DecodeError, match=f"{len(data)} bytes of no known image, beginning"):
+            decoding()
+    assert picture.save(tmp_path / "plain").read_bytes() == data
+    with pytest.raises(DecodeError, match="no known image"):
+        picture.save(tmp_path / "plain.png")
+
+
+GREY = Image.fromarray(np.array([[7, 200]], np.uint8))
+COLOUR = Image.fromarray(np.array([[[7, 8, 9], [1, 2, 3]]], np.uint8))
+HALF = Image.fromarray(np.array([[[7, 8, 9, 10], [1, 2, 3, 255]]], np.uint8))
+INK = Image.new("CMYK", (8, 8), (0, 0, 0, 255))
+MODES: dict[str, tuple[image.Image, Any]] = {
+    "1": (of_pillow(Image.fromarray(np.array([[False, True]])), "PNG"), [[[0], [255]]]),
+    "L": (of_pillow(GREY, "PNG"), [[[7], [200]]]),
+    "LA": (of_pillow(Image.new("LA", (1, 1), (7, 200)), "PNG"), [[[7, 200]]]),
+    "RGB": (of_pillow(COLOUR, "PNG"), [[[7, 8, 9], [1, 2, 3]]]),
+    "RGBA": (of_pillow(HALF, "PNG"), [[[7, 8, 9, 10], [1, 2, 3, 255]]]),
+    "P": (of_pillow(COLOUR.quantize(), "PNG"), [[[7, 8, 9], [1, 2, 3]]]),
+    "P, transparent": (
+        of_pillow(COLOUR.quantize(), "PNG", transparency=bytes([0, 128])),
+        None,  # the order of a palette is Pillow's affair; see below
+    ),
+    "L, transparent": (of_pillow(GREY, "PNG", transparency=7), [[[7, 0], [200, 255]]]),
+    "RGB, transparent": (
+        of_pillow(COLOUR, "PNG", transparency=(1, 2, 3)),
+        [[[7, 8, 9, 255], [1, 2, 3, 0]]],
+    ),
+    "16 bits": (
+        of_pillow(Image.fromarray(np.array([[0, 255, 256, 65535]], np.uint16)), "PNG"),
+        [[[0], [0], [1], [255]]],
+    ),
+    "GIF": (of_pillow(COLOUR, "GIF"), [[[7, 8, 9], [1, 2, 3]]]),
+    "BMP of 1 bit": (of_pillow(Image.fromarray(np.array([[False, True]])), "BMP"), [[[0], [255]]]),
+    "JPEG of ink": (of_pillow(INK, "JPEG"), [[[0, 0, 0]] * 8] * 8),
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_channels(mode: str) -> None:
+    picture, expected = MODES[mode]
+    array = picture.to_array()
+    assert array.dtype == np.uint8
+    if expected is None:
+        assert array[..., :3].tolist() == [[[7, 8, 9], [1, 2, 3]]]
+        assert sorted(array[0, :, 3].tolist()) == [0, 128]
+    else:
+        assert array.tolist() == expected
+    assert np.array_equal(picture.frames(), array[None])
+
+
+def test_png_of_16_bits_a_colour() -> None:
+    header = struct.pack(">IIBBBBB", 1, 1, 16, 2, 0, 0, 0)
+    row = b"\0" + struct.pack(">3H", 0x12FF, 0x3400, 0xFFFF)
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        crc = zlib.crc32(name + content)
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", crc)
+
+    parts = chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(row)), chunk(b"IEND", b"")
+    data = b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+    assert image_of(data).to_array().tolist() == [[[0x12, 0x34, 0xFF]]]
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_frames_of_an_animated_png(channels: int) -> None:
+    film = ramp(4, 5, 7, channels)
+    picture = image_of(png.encode_animation(film, 5))
+    assert np.array_equal(picture.frames(), film)
+    for frame in range(-4, 4):
+        assert np.array_equal(picture.to_array(frame), film[frame])
+    assert np.array_equal(picture.to_array(), film[0])
+    for frame in (4, -5):
+        with pytest.raises(IndexError, match=f"frame {frame} of an image of 4"):
+            picture.to_array(frame)
+    with pytest.raises(IndexError, match="frame 1 of an image of 1"):
+        of_pillow(GREY, "PNG").to_array(1)
+
+
+def test_frames_of_a_gif() -> None:
+    """Few colours, so that a palette holds them; the second frame is grey."""
+    film = np.zeros((3, 8, 8, 3), np.uint8)
+    film[0, :, :4] = [255, 0, 0]
+    film[1, 2:5] = 200
+    film[2, ::2] = [0, 0, 255]
+    picture = image_of(video.encode_gif(film, 5))
+    assert picture.format == "gif"
+    assert np.array_equal(picture.frames(), film)
+    assert np.array_equal(picture.to_array(2), film[2])
+
+
+def test_frames_of_a_transparent_gif() -> None:
+    first = Image.new("RGBA", (4, 4), (0, 0, 0, 0))
+    first.paste((255, 0, 0, 255), (0, 0, 2, 4))
+    second = Image.new("RGBA", (4, 4), (0, 0, 255, 255))
+    buffer = io.BytesIO()
+    first.save(buffer, "GIF", save_all=True, append_images=[second], disposal=2)
+    film = image_of(buffer.getvalue()).frames()
+    assert film.shape == (2, 4, 4, 4)
+    assert (film[0, :, :2] == [255, 0, 0, 255]).all()
+    assert not film[0, :, 2:, 3].any()
+    assert (film[1] == [0, 0, 255, 255]).all()
+
+
+def test_frames_that_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    film = ramp(4, 5, 7, 3)
+    picture = image_of(png.encode_animation(film, 5))
+    monkeypatch.setattr(image, "_MOST_FRAME_BYTES", 4 * 4 * 5 * 7 - 1)
+    with pytest.raises(DecodeError, match="4 frames of 7 x 5 are too many at once"):
+        picture.frames()
+    assert np.array_equal(picture.to_array(3), film[3])
+
+
+def test_frames_that_are_not_there() -> None:
+    """The header promises two thousand million of them."""
+    data = png.encode_animation(ramp(2, 1, 1, 3), 5)
+    start = data.index(b"acTL")
+    for count in (3, 10_000, 2**31 - 1):
+        chunk = b"acTL" + struct.pack(">II", count, 0)
+        crc = struct.pack(">I", zlib.crc32(chunk))
+        with pytest.raises(DecodeError):
+            image_of(data[:start] + chunk + crc + data[start + 16 :]).frames()
+
+
+def test_to_pil() -> None:
+    picture = of_pillow(COLOUR.quantize(), "PNG").to_pil()
+    assert (picture.mode, picture.size) == ("P", (2, 1))
+    picture = image_of(png.encode_animation(ramp(3, 5, 7, 3), 5)).to_pil()
+    assert getattr(picture, "n_frames", 1) == 3
+
+
+# ------------------------------------------------------------------ what cannot be decoded
+
+
+def claiming(width: int, height: int) -> bytes:
+    """A PNG whose header says so."""
+    data = bytearray(file_of("L", "PNG"))
+    data[16:24] = struct.pack(">II", width, height)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    return bytes(data)
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize(
+    ("width", "height"), [(10_000, 10_000), (20_000, 20_000), (2**31 - 1, 2**31 - 1), (0, 5)]
+)
+def test_absurd_sizes(width: int, height: int) -> None:
+    picture = image_of(claiming(width, height))
+    tracemalloc.start()
+    try:
+        for decoding in (picture.to_array, picture.frames, picture.to_pil):
+            with pytest.raises(DecodeError, match=r"png image:|pixels are more than"):
+                decoding()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1 << 22
+
+
+def test_warnings_of_pillow_are_errors_too() -> None:
+    with pytest.raises(DecodeError, match=r"png image: Image size .* exceeds limit"):
+        image_of(claiming(10_000, 10_000)).to_array()
+
+
+def test_the_limit_is_pillows(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = image_of(file_of("L", "PNG"))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    assert picture.to_array().shape == (5, 7, 1)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 35)
+    assert picture.to_array().shape == (5, 7, 1)
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "GIF", "BMP", "WEBP"])
+def test_files_that_are_cut_off(format: str) -> None:
+    whole = of_pillow(Image.fromarray(ramp(40, 50, 3)), format).encoded
+    for end in (13, 30, len(whole) // 2):
+        with pytest.raises(DecodeError):
+            image_of(whole[:end]).to_array()
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from(["PNG", "JPEG", "GIF", "BMP", "WEBP"]),
+    st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=8),
+)
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, of metadata
+def test_damaged_files_are_decoded_or_refused(format: str, damage: list[tuple[int, int]]) -> None:
+    data = bytearray(of_pillow(Image.fromarray(ramp(6, 5, 3)), format).encoded)
+    for place, byte in damage:
+        data[place % len(data)] = byte
+    picture = image_of(bytes(data))
+    for decoding in (picture.to_array, picture.frames):
+        try:
+            array = decoding()
+        except DecodeError:
+            continue
+        assert array.dtype == np.uint8
+        assert array.shape[-1] in (1, 2, 3, 4)
+
+
+def strings(*items: bytes, shape: tuple[int, ...] | None = None) -> Summary.Value:
+    array = np.empty(len(items), object)
+    array[:] = items
+    return Summary.Value(tensor=tensor.encode(array if shape is None else array.reshape(shape)))
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (Summary.Value(), "an image without a tensor: it holds nothing"),
+        (Summary.Value(simple_value=1), "an image without a tensor: it holds simple_value"),
+        (Summary.Value(tensor=tensor.encode([1.0, 2, 3])), "an image of DT_DOUBLE, where strings"),
+        (strings(b"1", shape=()), r"an image of shape \[\], where \[width, height"),
+        (strings(b"1"), r"an image of shape \[1\], where"),
+        (strings(b"1", b"1", b"", b"", shape=(2, 2)), r"an image of shape \[2, 2\], where"),
+        (strings(b"x", b"1", b"png"), "an image with b'x' for its width or height"),
+        (strings(b"1", b"-1", b"png"), "an image with b'-1' for its width or height"),
+        (strings(b"1", b"", b"png"), "an image with b'' for its width or height"),
+        (strings(b"1", b"9" * 5000), "an image with b'99999999999999999999' for its width"),
+        (Summary.Value(tensor={"dtype": 7, "tensor_shape": {"dim": [{"size": 2**50}]}}), "values"),
+    ],
+)
+def test_no_image(value: Summary.Value, words: str) -> None:
+    with pytest.raises(DecodeError, match=words):
+        read(value)
+
+
+# ------------------------------------------------------------------ saving
+
+
+@pytest.mark.parametrize(
+    ("format", "name", "written"),
+    [
+        ("PNG", "a", "a.png"),
+        ("PNG", "a.PNG", "a.PNG"),
+        ("JPEG", "a", "a.jpeg"),
+        ("JPEG", "a.jpg", "a.jpg"),
+        ("GIF", "a", "a.gif"),
+        ("PNG", "a.dat", "a.dat"),  # no suffix of an image
+        ("PNG", "v1.5", "v1.5"),
+        ("WEBP", "a", "a.webp"),
+    ],
+)
+def test_a_file_is_saved_as_it_is(format: str, name: str, written: str, tmp_path: Path) -> None:
+    picture = of_pillow(COLOUR, format)
+    for path in (tmp_path / name, str(tmp_path / name)):
+        assert picture.save(path) == tmp_path / written
+    assert [path.name for path in tmp_path.iterdir()] == [written]
+    assert (tmp_path / written).read_bytes() == picture.encoded
+
+
+@pytest.mark.parametrize(
+    ("suffix", "format", "expected"),
+    [
+        (".png", "PNG", [[[7, 8, 9, 10], [1, 2, 3, 255]]]),
+        (".tiff", "TIFF", [[[7, 8, 9, 10], [1, 2, 3, 255]]]),
+        # over white: 255 + (7 - 255) * 10 / 255 = 245.3
+        (".bmp", "BMP", [[[245, 245, 245], [1, 2, 3]]]),
+        (".jpg", "JPEG", None),
+    ],
+)
+def test_a_file_is_converted(suffix: str, format: str, expected: Any, tmp_path: Path) -> None:
+    picture = of_pillow(HALF, "WEBP", lossless=True, exact=True)
+    with Image.open(picture.save(tmp_path / f"a{suffix}")) as saved:
+        assert saved.format == format
+        if expected is None:
+            assert (saved.mode, saved.size) == ("RGB", (2, 1))
+        else:
+            assert np.asarray(saved).tolist() == expected
+
+
+def test_a_film_is_converted_with_its_frames(tmp_path: Path) -> None:
+    film = np.zeros((3, 8, 8, 3), np.uint8)
+    film[0, :, :4] = [255, 0, 0]
+    film[2, ::2] = [0, 0, 255]
+    picture = image_of(png.encode_animation(film, 4))
+    with Image.open(picture.save(tmp_path / "a.gif")) as saved:
+        assert (getattr(saved, "n_frames", 1), saved.info["duration"]) == (3, 250)
+    assert np.array_equal(image_of((tmp_path / "a.gif").read_bytes()).frames(), film)
+    with Image.open(picture.save(tmp_path / "a.bmp")) as saved:
+        assert np.array_equal(np.asarray(saved), film[0])
+
+
+def test_what_cannot_be_converted(tmp_path: Path) -> None:
+    with pytest.raises(DecodeError, match="png image:"):
+        image_of(file_of("L", "PNG")[:40]).save(tmp_path / "a.gif")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(FileNotFoundError):
+        of_pillow(GREY, "PNG").save(tmp_path / "nowhere" / "a.png")
+
+
 # ------------------------------------------------------------------ the corpus
+
+
+def test_the_corpus_as_tensorboard_reads_it(corpus: Path) -> None:
+    count = 0
+    for path, tags in truth_of(corpus, "images").items():
+        values = values_in(corpus / path)
+        for tag, one in tags.items():
+            found = [image.decode(value, value.metadata) for value in values[tag]]
+            assert len(found) == one["images"]["count"]
+            digests = [hashlib.sha256(each.encoded).digest() for some in found for each in some]
+            assert hashlib.sha256(b"".join(digests)).hexdigest() == one["images"]["sha256_all"]
+            for samples, event in zip(found, one["images"]["events"], strict=False):
+                assert len(samples) == event["items_total"]
+                if samples:
+                    size = f"{samples[0].width} x {samples[0].height}"
+                    assert size == one["stored_width_height"] or event["step"] > one["first_step"]
+                for sample, item in zip(samples, event["items"], strict=False):
+                    if item["format"] == "unknown":  # to the truth, which knows no BMP
+                        assert (sample.format, path.split("/")[2]) == ("bmp", "tensorboard-easy")
+                        continue
+                    assert sample.format == item["format"]
+                    assert sample.to_array().shape[:2] == (item["height"], item["width"])
+                    count += 1
+    assert count > 300
 
 
 def values_of(folder: Path) -> dict[tuple[str, int], Summary.Value]:

@@ -23,16 +23,23 @@ LAYERS = {
     "arrays": 1,
     "checks": 1,
     "tag_book": 1,
+    "best": 1,
+    "smoothing": 1,
     "storage": 1,
     "record_file": 2,
     "event_file": 2,
     "kinds": 2,
     "columns": 2,
+    "places": 2,
+    "migration": 2,
     "projector": 2,
+    "assets": 2,
     "graphs": 2,
     "series": 3,
     "tables": 3,
+    "rules": 3,
     "run": 3,
+    "sessions": 3,
     "logdir": 3,
     "background": 3,
     "file_writer": 3,
@@ -41,10 +48,11 @@ LAYERS = {
     "global_writer": 3,
     "summary_protos": 3,
     "exports": 4,
+    "compat": 5,
     "cli": 6,
 }
 #: The two sides of layer 3, which never import each other.
-READING = {"series", "tables", "run", "logdir"}
+READING = {"series", "tables", "rules", "run", "sessions", "logdir"}
 WRITING = {"background", "file_writer", "run_writer", "writer", "global_writer", "summary_protos"}
 #: They gather what the others define.
 FACES = {"__init__", "__main__"}

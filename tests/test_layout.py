@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import types
+import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from google.protobuf import json_format
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from tensorboard.compat.proto import summary_pb2
+from tensorboard.plugins import base_plugin
 from tensorboard.plugins.custom_scalar import layout_pb2 as theirs_pb2
 from tensorboard.plugins.custom_scalar import metadata as layout_metadata
 from tensorboard.util import tensor_util
 from tensorboard_server import BACKENDS, TensorBoardServer
 
 from tbio import EventFileWriter, read_events
+from tbio.errors import DecodeError
 from tbio.kinds import layout, scalar
+from tbio.proto import tensor_pb2
 from tbio.proto.event_pb2 import Event
 from tbio.proto.layout_pb2 import Category, Chart, Layout, MultilineChartContent
 from tbio.proto.summary_pb2 import Summary, SummaryMetadata
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # what its libraries say when they are loaded
+    from tensorboard.plugins.custom_scalar import custom_scalars_plugin
 
 #: The example of torch's and tensorboardX's documentation.
 EXAMPLE = {
@@ -292,3 +305,241 @@ def test_tensorboard_shows_it(backend: Any, tmp_path: Path) -> None:
         )
         assert drawn["regex_valid"]
         assert set(drawn["tag_to_events"]) == {"twse/0050", "twse/00501"}
+
+
+# ------------------------------------------------------------------ reading
+
+
+def read(value: Summary.Value) -> layout.Layout:
+    return layout.decode(value, SummaryMetadata())
+
+
+def test_decode(corpus: Path) -> None:
+    (value,) = corpus_layouts(corpus, "tensorflow/v1_custom_scalars")
+    assert read(value) == layout.Layout(
+        (
+            layout.Category(
+                "losses",
+                (
+                    layout.Chart("loss", "Multiline", ("loss.*", "x")),
+                    layout.Chart(
+                        "band",
+                        "Margin",
+                        lines=(layout.MarginLine("loss/mean", "loss/low", "loss/high"),),
+                    ),
+                ),
+            ),
+            layout.Category("trig", (), closed=True),
+        )
+    )
+    assert repr(read(value)) == "<Layout: 2 charts in 2 categories: 'losses', 'trig'>"
+
+
+@pytest.mark.parametrize("peer", ["torch", "tensorboardX"])
+def test_decode_what_the_peers_write(corpus: Path, peer: str) -> None:
+    (value,) = corpus_layouts(corpus, f"{peer}/custom_scalars")
+    assert read(value).to_dict() == EXAMPLE
+
+
+TEXT = st.text(st.characters(codec="utf-8"), max_size=5)
+CHARTS = st.builds(
+    layout.Chart, TEXT, st.just("Multiline"), st.lists(TEXT, min_size=1).map(tuple)
+) | st.builds(
+    lambda title, lines: layout.Chart(title, "Margin", lines=tuple(lines)),
+    TEXT,
+    st.lists(st.builds(layout.MarginLine, TEXT, TEXT, TEXT), min_size=1),
+)
+LAYOUTS = st.builds(
+    layout.Layout,
+    st.lists(
+        st.builds(layout.Category, TEXT, st.lists(CHARTS, max_size=3).map(tuple), st.booleans()),
+        max_size=3,
+    ).map(tuple),
+)
+
+
+@settings(deadline=None)
+@given(LAYOUTS)
+def test_written_and_read(whole: layout.Layout) -> None:
+    assert read(layout.encode(layout.prepare(whole)[0])) == whole
+    # As a dict it keeps every chart, though not which categories are closed.
+    again = read(layout.encode(layout.prepare(whole.to_dict())[0]))
+    charts = [chart for category in whole.categories for chart in category.charts]
+    kept = [chart for category in again.categories for chart in category.charts]
+    assert sorted((one.tags, one.lines) for one in kept) == sorted(
+        (one.tags, one.lines) for one in charts
+    )
+    assert {one.title for one in again.categories} == {one.title for one in whole.categories}
+    assert again.to_dict() == whole.to_dict()
+
+
+def test_a_dict_has_each_title_once() -> None:
+    a, b, c = (layout.Chart("t", tags=(tag,)) for tag in "abc")
+    whole = layout.Layout(
+        (
+            layout.Category("x", (a, b, layout.Chart("empty"))),
+            layout.Category("y"),
+            layout.Category("x", (c,)),
+        )
+    )
+    assert whole.to_dict() == {
+        "x": {
+            "t": ["Multiline", ["a"]],
+            "t (2)": ["Multiline", ["b"]],
+            "t (3)": ["Multiline", ["c"]],
+        },
+        "y": {},
+    }
+
+
+def layout_value(*contents: bytes, sizes: tuple[int, ...] = ()) -> Summary.Value:
+    value = Summary.Value(tag=layout.TAG)
+    value.tensor.dtype = tensor_pb2.DT_STRING
+    value.tensor.string_val.extend(contents)
+    for size in sizes:
+        value.tensor.tensor_shape.dim.add(size=size)
+    return value
+
+
+def test_a_layout_of_rank_one() -> None:
+    """TensorBoard takes the one item of whatever shape (``numpy.item()``)."""
+    content = prepared(EXAMPLE).SerializeToString()
+    assert read(layout_value(content, sizes=(1, 1))).to_dict() == EXAMPLE
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (Summary.Value(), "a layout without a tensor: it holds None"),
+        (Summary.Value(simple_value=1), "a layout without a tensor: it holds simple_value"),
+        (scalar.encode("t", 1, as_tensor=True), "in one string, got 0 of DT_FLOAT, shape"),
+        (layout_value(), "got 0 of DT_STRING"),
+        (layout_value(b"", b""), "got 2 of DT_STRING"),
+        (layout_value(b"", sizes=(2**40,)), r"got 1 of DT_STRING, shape \[1099511627776\]"),
+        (layout_value(b"", sizes=(-1,)), r"shape \[-1\]"),
+        (layout_value(b"\xff\xff"), "of bytes that are none"),
+        (layout_value(b"\x12\x03\x0a\x01\xff"), "of bytes that are none"),  # no UTF-8
+    ],
+)
+def test_no_layout_to_read(value: Summary.Value, words: str) -> None:
+    with pytest.raises(DecodeError, match=words):
+        read(value)
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=60))
+def test_any_bytes(content: bytes) -> None:
+    try:
+        whole = read(layout_value(content))
+    except DecodeError:
+        return
+    assert isinstance(whole, layout.Layout)
+    for category in whole.categories:
+        for chart in category.charts:
+            assert chart.matches("loss") in (True, False)
+
+
+TAGS = ["loss", "loss/train", "my loss", "acc[0]", "", "a+b"]
+
+
+def drawn(patterns: list[str]) -> list[str]:
+    """The tags that TensorBoard sends for a multiline chart; its page joins the expressions."""
+    joined = patterns[0] if len(patterns) == 1 else "|".join(f"({one})" for one in patterns)
+    plugin = custom_scalars_plugin.CustomScalarsPlugin(base_plugin.TBContext())
+    plugin._data_provider = types.SimpleNamespace(
+        list_scalars=lambda ctx, **_: {"run": dict.fromkeys(TAGS)}
+    )
+    plugin._get_scalars_plugin = lambda: types.SimpleNamespace(scalars_impl=lambda *_: [[]])
+    answer: dict[str, Any] = plugin.scalars_impl(None, "run", joined, "")
+    return list(answer["tag_to_events"])
+
+
+@pytest.mark.parametrize(
+    ("patterns", "tags"),
+    [
+        (["loss"], ["loss", "loss/train"]),
+        (["loss$", "my.*"], ["loss", "my loss"]),
+        (["a+b"], []),
+        ([r"acc\[0\]"], ["acc[0]"]),
+        (["", ""], TAGS),
+        ([""], []),  # a request without an expression
+        (["loss", "("], []),  # one that is none, and nothing is shown
+        (["(?P<x>a)", "(?P<x>l)"], []),  # none together
+        (["l", "(?i)A"], []),
+        (["loss", "a)|(a"], ["loss", "loss/train", "acc[0]", "a+b"]),
+    ],
+    ids=repr,
+)
+def test_matches_as_tensorboard(patterns: list[str], tags: list[str]) -> None:
+    chart = layout.Chart("t", tags=tuple(patterns))
+    assert [tag for tag in TAGS if chart.matches(tag)] == tags == drawn(patterns)
+
+
+def test_a_margin_chart_has_its_tags_by_name() -> None:
+    chart = layout.Chart("t", "Margin", lines=(layout.MarginLine("a+b", "loss", "("),))
+    assert [tag for tag in [*TAGS, "("] if chart.matches(tag)] == ["loss", "a+b", "("]
+
+
+@pytest.mark.parametrize(
+    "pattern", ["a{99999999999}", "(" * 5000 + ")" * 5000, "[[a]", "\\", "(?<=a*)b", "*"]
+)
+def test_hostile_expressions(pattern: str) -> None:
+    assert layout.Chart("t", tags=(pattern,)).matches("[b") in (True, False)
+    assert isinstance(layout.multiline([pattern])[1], str)
+
+
+def test_a_chart_without_tags_matches_nothing() -> None:
+    assert not layout.Chart("t").matches("")
+    assert not layout.Chart("t").matches("loss")
+
+
+def tensorboard_merges(layouts: dict[str, layout.Layout]) -> layout.Layout:
+    data = {
+        run: {layout.TAG: [types.SimpleNamespace(numpy=np.array(content, object))]}
+        for run, content in (
+            (run, layout.prepare(one)[0].SerializeToString()) for run, one in layouts.items()
+        )
+    }
+    plugin = custom_scalars_plugin.CustomScalarsPlugin(base_plugin.TBContext())
+    plugin._data_provider = types.SimpleNamespace(read_tensors=lambda ctx, **_: data)
+    proto = json_format.Parse(plugin.layout_impl(None, ""), theirs_pb2.Layout())
+    return read(layout.encode(layout.prepare(proto)[0]))
+
+
+def test_merged_as_tensorboard() -> None:
+    a, b, c = (layout.Chart(title, tags=(title,)) for title in "abc")
+    other = layout.Chart("a", tags=("other",))
+    runs = {
+        "1": layout.Layout((layout.Category("x", (a, b)), layout.Category("y", closed=True))),
+        "2": layout.Layout((layout.Category("x", (b, c), closed=True), layout.Category("z"))),
+        "3": layout.Layout((layout.Category("y", (a, a)), layout.Category("x", (other,)))),
+    }
+    both = layout.merged(runs.values())
+    assert both == tensorboard_merges(runs)
+    assert both == layout.Layout(
+        (
+            layout.Category("x", (a, b, c, other)),
+            layout.Category("y", (a, a), closed=True),
+            layout.Category("z"),
+        )
+    )
+    assert layout.merged([]) == layout.Layout()
+    assert layout.merged([runs["1"]]) == runs["1"]
+
+
+@settings(deadline=None, max_examples=50)
+@given(LAYOUTS, LAYOUTS)
+def test_two_merged_as_tensorboard(first: layout.Layout, second: layout.Layout) -> None:
+    titles = [category.title for category in second.categories]
+    assume(len(set(titles)) == len(titles))  # of two that are new it loses the charts of one
+    assert layout.merged([first, second]) == tensorboard_merges({"1": first, "2": second})
+
+
+def test_merged_keeps_what_tensorboard_loses() -> None:
+    """A third run's charts in a category that the second run began."""
+    a, b = (layout.Chart(title, tags=(title,)) for title in "ab")
+    runs = [layout.Layout((layout.Category("x", charts),)) for charts in ((), (a,), (b,))]
+    runs[0] = layout.Layout((layout.Category("first"),))
+    assert layout.merged(runs).categories[1] == layout.Category("x", (a, b))
+    lost = tensorboard_merges(dict(zip("123", runs, strict=True)))
+    assert lost.categories[1] == layout.Category("x", (a,))

@@ -313,7 +313,7 @@ def test_values_of_a_scalar_tag_that_are_no_scalars(tmp_path: Path) -> None:
     assert [(problem.step, problem.what) for problem in problems] == [
         (1, "a scalar of shape [2]"),
         (2, "a scalar of DT_STRING"),
-        (3, "a scalar without a number: it holds nothing"),
+        (3, "a value that holds nothing"),
     ]
     assert not run.report.complete
 

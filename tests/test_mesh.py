@@ -9,13 +9,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from corpus_values import truth_of, values_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tensorboard.compat.proto import summary_pb2
 from tensorboard.compat.tensorflow_stub import dtypes
 from tensorboard.plugins.mesh import summary_v2
 from tensorboard.util import tensor_util
 from tensorboard_server import BACKENDS, TensorBoardServer
 
-from tbio import EventFileWriter, read_events
+from tbio import EventFileWriter, read_events, tensor
+from tbio.errors import DecodeError
 from tbio.kinds import mesh
 from tbio.proto.event_pb2 import Event
 from tbio.proto.plugin_data_pb2 import MeshPluginData
@@ -255,6 +259,232 @@ def test_the_mesh_is_the_callers_no_more() -> None:
     assert mesh.encode("x", same) == before
     with pytest.raises(ValueError, match="read-only"):
         same.vertices[0] = 0
+
+
+# ------------------------------------------------------------------ decoding
+
+
+def read(values: list[Summary.Value]) -> mesh.Mesh:
+    """The parts put together again."""
+    parts = {
+        mesh.part_of(value.tag, value.metadata)[1]: mesh.decode(value, value.metadata)
+        for value in values
+    }
+    return mesh.Mesh(
+        parts["vertices"],
+        parts.get("colors"),
+        parts.get("faces"),
+        mesh.config_of(values[0].metadata),
+    )
+
+
+def same(one: mesh.Mesh, other: mesh.Mesh) -> None:
+    for a, b in zip(one[:3], other[:3], strict=True):
+        assert (a is None) == (b is None)
+        if a is not None and b is not None:
+            assert (a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes())
+            assert not b.flags.writeable
+    assert one.config == other.config
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.integers(1, 3),
+    st.integers(1, 5),
+    st.none() | st.integers(0, 4),
+    st.booleans(),
+    st.dictionaries(
+        st.text(max_size=3), st.floats(allow_nan=False, allow_infinity=False) | st.text()
+    ),
+    st.integers(0, 2**32 - 1),
+)
+def test_what_is_written_is_read(
+    batch: int, count: int, faces: int | None, colors: bool, config: dict[str, Any], seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    cloud, _ = mesh.prepare(
+        random.normal(size=(batch, count, 3)),
+        random.integers(0, 256, (batch, count, 3)) if colors else None,
+        None if faces is None else random.integers(0, count, (batch, faces, 3)),
+        config,
+    )
+    assert cloud.config == config
+    same(cloud, read(mesh.encode("some/tag", cloud)))
+
+
+def test_what_a_mesh_looks_like() -> None:
+    assert repr(prepared(VERTICES, COLORS, FACES)) == (
+        "<Mesh: batch of 1, 4 vertices with colors, 4 faces>"
+    )
+    assert repr(prepared(VERTICES)) == "<Mesh: batch of 1, 4 vertices>"
+
+
+def described(**fields: Any) -> SummaryMetadata:
+    content = MeshPluginData(**fields).SerializeToString()
+    plugin_data = SummaryMetadata.PluginData(plugin_name="mesh", content=content)
+    return SummaryMetadata(plugin_data=plugin_data)
+
+
+@pytest.mark.parametrize(
+    ("tag", "metadata", "name", "part"),
+    [
+        ("a/b_VERTEX", described(name="a/b", content_type=1), "a/b", "vertices"),
+        ("a/b_2", described(name="a/b", content_type=2), "a/b", "faces"),
+        ("whatever", described(name="x", content_type=3), "x", "colors"),
+        ("x_FACE", described(name="x", content_type=3), "x", "colors"),  # the metadata count
+        ("x_FACE", described(name="x"), "x", "faces"),
+        ("x_y_FACE", described(content_type=2), "x_y", "faces"),
+        ("x_COLOR", described(), "x", "colors"),
+        ("x_3", SummaryMetadata(), "x", "colors"),
+        ("x_1", SummaryMetadata(), "x", "vertices"),
+        ("_FACE", SummaryMetadata(), "", "faces"),
+        ("x", described(name="x"), "x", "vertices"),
+        ("x_y", SummaryMetadata(), "x_y", "vertices"),
+        ("", SummaryMetadata(), "", "vertices"),
+        ("x_FACE", described(name="y", content_type=9), "y", "faces"),
+    ],
+)
+def test_part_of(tag: str, metadata: SummaryMetadata, name: str, part: str) -> None:
+    assert mesh.part_of(tag, metadata) == (name, part)
+
+
+def test_metadata_that_are_no_message() -> None:
+    broken = described(name="x")
+    broken.plugin_data.content = b"\xff\xff"
+    assert mesh.part_of("x_FACE", broken) == ("x", "faces")
+    assert mesh.config_of(broken) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "config"), [("", {}), ("null", {}), ("{}", {}), ('{"a": [1]}', {"a": [1]})]
+)
+def test_config_of(text: str, config: dict[str, Any]) -> None:
+    assert mesh.config_of(described(json_config=text)) == config
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "3", '"x"', "[" * 100_000, "1" * 10_000])
+def test_settings_that_are_none(text: str) -> None:
+    with pytest.raises(DecodeError, match="settings of a mesh that are no JSON"):
+        mesh.config_of(described(json_config=text))
+
+
+def part(name: str, array: Any) -> Summary.Value:
+    return Summary.Value(tag=f"x_{name}", tensor=tensor.encode(array))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "uint8", "int32", "uint64"])
+def test_parts_of_any_number_type(dtype: str) -> None:
+    given_array = np.array([[[0, 1, 255], [3, 2, 1]]], dtype)
+    for name, expected in (("VERTEX", "float32"), ("FACE", "int32"), ("COLOR", "uint8")):
+        got = mesh.decode(part(name, given_array), SummaryMetadata())
+        assert (got.dtype.name, got.tolist()) == (expected, given_array.tolist())
+        assert not got.flags.writeable
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "words"),
+    [
+        ("FACE", [0, 1, 0.5], "faces of a mesh that are no int32: 0.5"),
+        ("FACE", [0, np.nan, 1], "faces of a mesh that are no int32: nan"),
+        ("FACE", [0, 1, 2.0**31], "faces of a mesh that are no int32: 2147483648"),
+        ("FACE", [0, 1, -np.inf], "faces of a mesh that are no int32: -inf"),
+        ("COLOR", [0, 256, 1], "colors of a mesh that are no uint8: 256"),
+        ("COLOR", [0, -1, 1], "colors of a mesh that are no uint8: -1"),
+        ("COLOR", [0, 0.5, 1], "colors of a mesh that are no uint8: 0.5"),
+    ],
+)
+def test_numbers_that_are_not_exact(name: str, row: list[float], words: str) -> None:
+    with pytest.raises(DecodeError, match=words):
+        mesh.decode(part(name, [[[0, 0, 0], row]]), SummaryMetadata())
+
+
+def test_whole_numbers_at_the_limits() -> None:
+    faces = np.array([[[2**31 - 1, -(2**31), 0]]])
+    got = mesh.decode(part("FACE", faces), SummaryMetadata())
+    assert (got.dtype.name, got.tolist()) == ("int32", faces.tolist())
+    with pytest.raises(DecodeError, match="no int32: 4294967296"):
+        mesh.decode(part("FACE", faces * 0 + 2**32), SummaryMetadata())
+
+
+def test_vertices_need_not_be_exact() -> None:
+    got = mesh.decode(part("VERTEX", [[[0.1, 1e300, np.nan]]]), SummaryMetadata())
+    np.testing.assert_array_equal(got, np.array([[[0.1, np.inf, np.nan]]], np.float32))
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (Summary.Value(tag="x_FACE"), "faces of a mesh without a tensor: it holds nothing"),
+        (Summary.Value(simple_value=1), "vertices of a mesh without a tensor: it holds simple"),
+        (part("VERTEX", np.zeros((4, 3))), r"vertices of a mesh as DT_DOUBLE of shape \[4, 3\]"),
+        (part("COLOR", np.zeros((1, 4, 4))), r"colors of a mesh as DT_DOUBLE of shape \[1, 4, 4\]"),
+        (part("VERTEX", np.zeros((1, 1, 1, 3))), r"of shape \[1, 1, 1, 3\]"),
+        (part("VERTEX", 0.5), r"of shape \[\]"),
+        (part("VERTEX", np.zeros((1, 4, 3)) * 1j), "as DT_COMPLEX128"),
+        (part("COLOR", np.zeros((1, 4, 3), bool)), "as DT_BOOL"),
+        (part("VERTEX", np.full((1, 1, 3), "a")), "as DT_STRING"),
+    ],
+)
+def test_no_part_of_a_mesh(value: Summary.Value, words: str) -> None:
+    with pytest.raises(DecodeError, match=words):
+        mesh.decode(value, SummaryMetadata())
+
+
+def test_a_batch_of_none() -> None:
+    assert mesh.decode(part("VERTEX", np.zeros((0, 4, 3))), SummaryMetadata()).shape == (0, 4, 3)
+
+
+STEPS = st.lists(st.integers(0, 4), max_size=12)
+
+
+@settings(max_examples=300, deadline=None)
+@given(STEPS, STEPS)
+def test_pair(steps: list[int], others: list[int]) -> None:
+    """The k-th point of a step belongs to the other's k-th, found one by one."""
+    expected = []
+    for place, step in enumerate(steps):
+        places = [index for index, other in enumerate(others) if other == step]
+        which = steps[:place].count(step)
+        expected.append(places[which] if which < len(places) else -1)
+    got = mesh.pair(np.array(steps, np.int64), np.array(others, np.int64))
+    assert (got.dtype.name, got.tolist()) == ("int64", expected)
+
+
+def test_the_corpus_as_tensorboard_reads_it(corpus: Path) -> None:
+    meshes: dict[tuple[str, str], dict[str, Summary.Value]] = {}
+    for path, tags in truth_of(corpus, "mesh").items():
+        writer = path.split("/")[1]
+        values = values_of(corpus / path)
+        for tag, one in tags.items():
+            name, which = mesh.part_of(tag, values[tag][0].metadata)
+            expected = {"vertices": "VERTEX", "faces": "FACE", "colors": "COLOR"}[which]
+            assert (name, expected) == (one["mesh"]["name"], one["mesh"]["content_type"])
+            assert (
+                list(mesh.decode(values[tag][-1], values[tag][0].metadata).shape)
+                == (one["mesh"]["last"]["shape"])
+            )
+            meshes.setdefault((writer, name), {})[which] = values[tag][0]
+    assert sorted(meshes) == [
+        ("tensorboardX", "cloud"),
+        ("tensorboardX", "mesh"),
+        ("tensorflow", "cloud"),
+        ("tensorflow", "tetra"),
+        ("torch", "cloud"),
+        ("torch", "mesh"),
+    ]
+    tetrahedron = prepared(VERTICES, COLORS, FACES, {"material": {"cls": "PointsMaterial"}})
+    for writer in ("torch", "tensorboardX"):
+        same(tetrahedron, read([*meshes[writer, "mesh"].values()]))
+        cloud = read([*meshes[writer, "cloud"].values()])
+        assert (cloud.vertices.shape, cloud.colors, cloud.faces) == ((1, 30, 3), None, None)
+        assert cloud.config == {}
+    tetra = read([*meshes["tensorflow", "tetra"].values()])
+    corners = [[[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]]]
+    triangles = [[[0, 1, 2], [0, 1, 3], [0, 2, 3], [1, 2, 3]]]
+    config = {"camera": {"cls": "PerspectiveCamera", "fov": 75}}
+    same(prepared(corners, None, triangles, config), tetra)
+    colored = meshes["tensorflow", "cloud"]["colors"]
+    assert mesh.decode(colored, colored.metadata).tolist() == decoded(colored).tolist()
 
 
 # ------------------------------------------------------------------ against the others

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import struct
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from corpus_values import truth_of, values_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tensorboard.compat.proto import summary_pb2 as tensorboard_pb2
@@ -18,6 +20,7 @@ from tensorboard.util import tensor_util
 from tensorboardX.summary import compute_curve
 
 from tbio import read_events, tensor
+from tbio.errors import DecodeError
 from tbio.kinds import pr_curve
 from tbio.proto import tensor_pb2
 from tbio.proto.summary_pb2 import Summary, SummaryMetadata
@@ -459,3 +462,108 @@ def test_of_counts() -> None:
 def test_wrong_counts(change: dict[str, Any], error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         pr_curve.of_counts(**(GIVEN | change))
+
+
+# ------------------------------------------------------------------ decoding
+
+
+def read(rows: Any) -> pr_curve.PrCurve:
+    return pr_curve.decode(Summary.Value(tensor=tensor.encode(rows)), pr_curve.metadata(9))
+
+
+def test_decode() -> None:
+    rows = counted([1, 0, 1, 1], [0.9, 0.6, 0.5, 0.1], 3)
+    curve = pr_curve.decode(pr_curve.encode("p", rows), pr_curve.metadata(3))
+    assert (curve.num_thresholds, curve.thresholds.tolist()) == (3, [0.0, 0.5, 1.0])
+    assert curve.rows.tobytes() == rows.tobytes()
+    assert curve.true_positives.tolist() == [3, 2, 0]
+    assert curve.false_positives.tolist() == [1, 1, 0]
+    assert curve.true_negatives.tolist() == [0, 0, 1]
+    assert curve.false_negatives.tolist() == [0, 1, 3]
+    assert curve.precision.tolist() == [0.75, np.float32(2 / 3), 0]
+    assert curve.recall.tolist() == [1, np.float32(2 / 3), 0]
+    for row in (curve.rows, curve.precision, curve.recall, curve.true_positives):
+        assert row.dtype == np.float32
+        assert not row.flags.writeable
+    # (1 - 2/3) * 3/4 + (2/3 - 0) * 2/3
+    assert curve.average_precision == pytest.approx(1 / 4 + 4 / 9)
+    assert repr(curve) == "<PrCurve of 3 thresholds: average precision 0.6944>"
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 20)), min_size=1, max_size=30))
+def test_average_precision_is_that_of_the_ranking(points: list[tuple[bool, int]]) -> None:
+    """By its definition, over scores that lie on thresholds: sum of precision times gain."""
+    labels, scores = zip(*points, strict=True)
+    positives, expected, before = sum(labels), 0.0, 0
+    for score in sorted(set(scores), reverse=True):
+        shown = [label for label, other in points if other >= score]
+        if positives:
+            expected += sum(shown) / len(shown) * (sum(shown) - before) / positives
+        before = sum(shown)
+    # 2**-5 steps, so that thresholds are exact
+    curve = read(counted(labels, np.array(scores) / 32, 33))
+    assert curve.average_precision == pytest.approx(expected, abs=1e-6)
+
+
+def test_precision_that_is_not_defined() -> None:
+    rows = np.array([[2, 1, 0], [1, 0, 0], [0, 1, 1], [0, 1, 2], [2 / 3, 1, np.nan], [1, 0.5, 0]])
+    curve = read(rows)
+    assert math.isnan(curve.precision[2])
+    assert curve.average_precision == pytest.approx(0.5 * 2 / 3 + 0.5)
+    rows[4, 0] = np.nan
+    assert math.isnan(read(rows).average_precision)
+    rows[5] = [np.inf, np.inf, -np.inf]
+    assert "average precision nan" in repr(read(rows))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "int32", "float16", "uint8"])
+def test_other_numbers_become_float32(dtype: str) -> None:
+    curve = read(np.ones((6, 2), dtype))
+    assert (curve.rows.dtype.name, curve.rows.tolist()) == ("float32", [[1, 1]] * 6)
+
+
+def test_curves_of_one_threshold_and_none() -> None:
+    assert read(np.ones((6, 1))).thresholds.tolist() == [0]
+    none = read(np.ones((6, 0)))
+    assert (none.num_thresholds, none.thresholds.tolist(), none.average_precision) == (0, [], 0)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (Summary.Value(), "a PR curve without a tensor: it holds nothing"),
+        (Summary.Value(simple_value=1), "a PR curve without a tensor: it holds simple_value"),
+        (
+            Summary.Value(tensor=tensor.encode(np.ones((5, 2)))),
+            r"DT_DOUBLE of shape \[5, 2\], where",
+        ),
+        (Summary.Value(tensor=tensor.encode(np.ones(6))), r"DT_DOUBLE of shape \[6\], where six"),
+        (Summary.Value(tensor=tensor.encode(np.ones((6, 2, 1)))), r"of shape \[6, 2, 1\], where"),
+        (Summary.Value(tensor=tensor.encode(np.ones((6, 2)) * 1j)), "DT_COMPLEX128 of shape"),
+        (Summary.Value(tensor=tensor.encode(np.array([["a"]] * 6))), "DT_STRING of shape"),
+        (Summary.Value(tensor={"dtype": tensor_pb2.DT_QINT8}), "not supported"),
+    ],
+)
+def test_no_curve(value: Summary.Value, words: str) -> None:
+    with pytest.raises(DecodeError, match=words):
+        pr_curve.decode(value, SummaryMetadata())
+
+
+def test_doubles_beyond_float32_become_infinite() -> None:
+    assert read(np.full((6, 2), 1e300)).rows[0, 0] == math.inf
+
+
+def test_the_corpus_as_tensorboard_reads_it(corpus: Path) -> None:
+    count = 0
+    for path, tags in truth_of(corpus, "pr_curves").items():
+        values = values_of(corpus / path)
+        for tag, one in tags.items():
+            for stored, which in ((values[tag][0], "first"), (values[tag][-1], "last")):
+                curve = pr_curve.decode(stored, stored.metadata)
+                expected = one["pr_curves"][which]
+                assert list(curve.rows.shape) == expected["shape"]
+                assert hashlib.sha256(curve.rows.tobytes()).hexdigest() == expected["sha256_le"]
+                assert curve.num_thresholds == one["pr_curves"]["num_thresholds"]
+                count += 1
+    assert count >= 10

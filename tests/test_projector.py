@@ -1,4 +1,4 @@
-"""Embeddings: the files as TensorBoard's Projector reads them, its server and its page alike."""
+"""Embeddings, written: as TensorBoard's Projector reads them, its server and its page alike."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 from tensorboard_server import BACKENDS, Backend, TensorBoardServer
 
 from tbio import SummaryWriter, projector
+from tbio.projector import writing
 
 FLOAT32 = npt.NDArray[np.float32]
 POINTS = [[0.5, -1.0, 2.0], [1e-40, -0.0, 3.4e38], [0.1, 1 / 3, 1e10]]
@@ -428,7 +429,7 @@ def test_images_that_are_no_squares(tmp_path: Path, height: int, width: int, cha
 def test_images_too_large_for_one_sprite_are_shrunk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, channels: int
 ) -> None:
-    monkeypatch.setattr(projector, "MAX_SPRITE_PIXELS", 17)
+    monkeypatch.setattr(writing, "MAX_SPRITE_PIXELS", 17)
     levels = np.arange(9, dtype=np.uint8) * 20  # one grey each, so that averages are known
     images = np.broadcast_to(levels[:, None, None, None], (9, channels, 16, 8))
     embedding, trouble = projector.prepare(np.zeros((9, 2)), label_img=images)
@@ -449,7 +450,7 @@ def test_images_too_large_for_one_sprite_are_shrunk(
 
 def test_the_largest_sprite(monkeypatch: pytest.MonkeyPatch) -> None:
     assert projector.MAX_SPRITE_PIXELS == 8192
-    monkeypatch.setattr(projector, "MAX_SPRITE_PIXELS", 8)
+    monkeypatch.setattr(writing, "MAX_SPRITE_PIXELS", 8)
     assert projector.prepare(np.zeros((4, 2)), label_img=noise(4, 3, 4, 4))[1] == ""
     assert "shrunk" in projector.prepare(np.zeros((5, 2)), label_img=noise(5, 3, 4, 4))[1]
     assert "shrunk" in projector.prepare(np.zeros((4, 2)), label_img=noise(4, 3, 1, 5))[1]
@@ -565,8 +566,8 @@ def test_many_at_once_lose_nothing(tmp_path: Path) -> None:
 def test_the_lock_is_waited_for_but_not_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(projector, "_LOCK_SECONDS", 0.05)
-    with projector._locked(tmp_path):
+    monkeypatch.setattr(writing, "_LOCK_SECONDS", 0.05)
+    with writing._locked(tmp_path):
         put(tmp_path, "a", 1)
     assert len(config(tmp_path).embeddings) == 1
 

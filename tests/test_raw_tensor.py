@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from corpus_values import truth_of, values_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tensorboard import dataclass_compat
+from tensorboard import data_compat, dataclass_compat
 from tensorboard.compat.proto import event_pb2, summary_pb2
 from tensorboard.util import tensor_util
 
 from tbio import read_events, tensor
+from tbio.errors import DecodeError
 from tbio.kinds import raw_tensor
 from tbio.proto import tensor_pb2
 from tbio.proto.summary_pb2 import DATA_CLASS_TENSOR, Summary, SummaryMetadata
@@ -225,6 +228,119 @@ def test_the_tensor_is_the_callers_no_more() -> None:
     assert value.data.tolist() == [1, 1, 1]
     with pytest.raises(ValueError, match="read-only"):
         value.data[0] = 0
+
+
+# ------------------------------------------------------------------ decoding
+
+
+def read(value: Summary.Value) -> npt.NDArray[Any]:
+    return raw_tensor.decode(value, raw_tensor.metadata())
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(NUMBERS), st.lists(st.integers(0, 3), max_size=3), st.data())
+def test_what_is_written_is_read(dtype: str, shape: list[int], data: st.DataObject) -> None:
+    size = np.dtype(dtype).itemsize * int(np.prod(shape))
+    content = data.draw(st.binary(min_size=size, max_size=size))
+    if dtype == "bool":
+        content = bytes(byte & 1 for byte in content)
+    array = np.frombuffer(content, dtype).reshape(shape)
+    got = read(raw_tensor.encode("x", raw_tensor.prepare(array)))
+    assert (got.dtype, got.shape, got.tobytes()) == (array.dtype, array.shape, content)
+    assert not got.flags.writeable
+
+
+@pytest.mark.parametrize("name", BITS)
+def test_dtypes_that_numpy_lacks_come_as_float32(name: str) -> None:
+    bits, number = BITS[name]
+    width = 2 if name == "bfloat16" else 1
+    content = b"".join(bit.to_bytes(width, "little") for bit in bits)
+    shape = {"dim": [{"size": 2}]}
+    got = read(
+        Summary.Value(tensor={"dtype": number, "tensor_shape": shape, "tensor_content": content})
+    )
+    assert (got.dtype.name, got.tolist()) == ("float32", [1.5, 0.0])
+
+
+def test_strings_are_bytes() -> None:
+    got = read(raw_tensor.encode("x", raw_tensor.prepare([["é", b"\xff\0"]])))
+    assert (got.dtype.name, got.tolist()) == ("object", [["é".encode(), b"\xff\0"]])
+    assert not got.flags.writeable
+
+
+def migrated(value: Summary.Value) -> Any:
+    """The array that TensorBoard makes of a value of the old form."""
+    theirs = summary_pb2.Summary.Value.FromString(value.SerializeToString())
+    return tensor_util.make_ndarray(data_compat.migrate_value(theirs).tensor)
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype", "expected"),
+    [
+        (Summary.Value(tag="x", simple_value=0.5), "float32", 0.5),
+        (
+            Summary.Value(
+                tag="x", image={"height": 3, "width": 40, "encoded_image_string": b"png\0"}
+            ),
+            "object",
+            [b"40", b"3", b"png\0"],
+        ),
+        (
+            Summary.Value(tag="x", audio={"sample_rate": 8, "encoded_audio_string": b"wav\0"}),
+            "object",
+            [[b"wav\0", b""]],
+        ),
+    ],
+)
+def test_the_old_forms(value: Summary.Value, dtype: str, expected: Any) -> None:
+    got = read(value)
+    assert (got.dtype.name, got.tolist()) == (dtype, expected)
+    assert migrated(value).tolist() == expected
+    assert not got.flags.writeable
+
+
+def test_what_holds_no_tensor() -> None:
+    greeting = SummaryMetadata()
+    greeting.plugin_data.plugin_name, greeting.plugin_data.content = "greeter", b"hello"
+    words = "a tensor: the data of plugin 'greeter' are the 5 bytes of plugin_data.content"
+    with pytest.raises(DecodeError, match=words):
+        raw_tensor.decode(Summary.Value(tag="x"), greeting)
+    with pytest.raises(DecodeError, match="a value without a tensor: it holds nothing"):
+        read(Summary.Value())
+    with pytest.raises(DecodeError, match="a value without a tensor: it holds histo"):
+        read(Summary.Value(histo={}))
+    with pytest.raises(DecodeError, match="tensors of DT_INVALID are not supported"):
+        read(Summary.Value(tensor={}))
+    with pytest.raises(DecodeError, match="tensors of DT_QUINT8 are not supported"):
+        read(Summary.Value(tensor={"dtype": tensor_pb2.DT_QUINT8}))
+
+
+@pytest.mark.parametrize("plugin", ["tensors", "greeter", ""])
+def test_the_corpus_as_tensorboard_reads_it(corpus: Path, plugin: str) -> None:
+    count = 0
+    for path, tags in truth_of(corpus, plugin).items():
+        values = values_of(corpus / path)
+        for tag, one in tags.items():
+            for stored, which in ((values[tag][0], "first"), (values[tag][-1], "last")):
+                if "values_without_tensor" in one:
+                    continue
+                got = raw_tensor.decode(stored, stored.metadata)
+                count += 1
+                if tag.startswith("dtype/"):  # of what peer_tensorflow.py writes in each dtype
+                    name = tag.removeprefix("dtype/")
+                    expected = np.array([[0, 1, 2], [3, 4, 5]])
+                    assert (got == (expected != 0 if name == "bool" else expected)).all()
+                    assert got.dtype.name == ("float32" if name == "bfloat16" else name)
+                    continue
+                truth = one["arrays"][which]
+                assert list(got.shape) == truth["shape"]
+                if truth["dtype"] == "string":
+                    digest = hashlib.sha256(b"\0".join(got.ravel().tolist())).hexdigest()
+                    assert digest == truth["sha256_joined"]
+                else:
+                    assert got.dtype.name == truth["dtype"]
+                    assert hashlib.sha256(got.tobytes()).hexdigest() == truth["sha256_le"]
+    assert count >= 2
 
 
 # ------------------------------------------------------------------ against the others

@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import dataclasses
+import math
+import time
+from typing import Any, NamedTuple
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -8,6 +13,8 @@ import pytest
 from builders import series
 
 from tbio import ScalarSeries, ScalarTable
+from tbio.errors import NotFoundError
+from tbio.tables import Table, column
 
 
 @pytest.fixture
@@ -136,6 +143,36 @@ def test_wide_with_a_tag_called_step() -> None:
     assert both.to_pandas().shape == (1, 4)
 
 
+def test_wide_by_times_that_are_nan() -> None:
+    """They are equal: the nth of each tag share a row, at the end of the run."""
+    nan = math.nan
+    table = ScalarTable(
+        [
+            series([1, 2, 3], run="a", tag="x", wall_times=[nan, 5, nan]),
+            series([4, 5], run="a", tag="y", wall_times=[nan, 7]),
+            series([6], run="b", tag="x", wall_times=[1]),
+        ]
+    )
+    wide = table.wide("wall_time")
+    np.testing.assert_equal(wide.at, [5, 7, nan, nan, 1])
+    assert wide.columns["x"].tolist() == [2, None, 1, 3, 6]
+    assert wide.columns["y"].tolist() == [None, 5, 4, None, None]
+    relative = table.wide("relative_time")  # since a time that is NaN
+    assert relative.columns["x"].tolist() == [1, 2, 3, 6]
+    assert relative.columns["y"].tolist() == [4, 5, None, None]
+
+
+def test_wide_with_an_empty_series() -> None:
+    wide = ScalarTable([series([], tag="x"), series([1], tag="y")]).wide("wall_time")
+    assert wide.at.dtype == np.float64
+    assert wide.columns["x"].tolist() == [None]
+    assert ScalarTable([series([], tag="x")]).wide().at.dtype == np.int64
+
+
+def test_wide_arrow_stream(table: ScalarTable) -> None:
+    assert pa.RecordBatchReader.from_stream(table.wide()).read_all() == table.wide().to_arrow()
+
+
 def test_wide_against_pandas() -> None:
     random = np.random.default_rng(0)
     parts: list[ScalarSeries] = []
@@ -151,3 +188,255 @@ def test_wide_against_pandas() -> None:
     pd.testing.assert_frame_equal(
         wide[tags], pivot[tags], check_names=False, check_index_type=False
     )
+
+
+# ------------------------------------------------------------------ plain tables
+
+
+def arrays(**cells: list[Any]) -> Table:
+    return Table({name: column(some) for name, some in cells.items()})
+
+
+@pytest.fixture
+def plain() -> Table:
+    return arrays(
+        name=["a", "ü", "c"],
+        flag=[True, False, True],
+        maybe=[True, None, False],
+        count=[1, 2, 3],
+        some=[2**60 + 1, None, 3],
+        rate=[0.5, math.nan, 2.0],
+        lack=[0.5, None, math.nan],
+        text=["x", None, "y"],
+        mixed=[True, 0.5, "z"],
+        lists=[[1, "b"], None, {"a": None}],
+        nothing=[None, None, None],
+    )
+
+
+def test_plain_columns(plain: Table) -> None:
+    assert len(plain) == 3
+    assert list(plain.columns)[:2] == ["name", "flag"]
+    assert plain["flag"].dtype == plain["maybe"].dtype == np.bool_
+    assert plain["count"].dtype == plain["some"].dtype == np.int64
+    assert plain["rate"].dtype == plain["lack"].dtype == np.float64
+    assert plain["some"].tolist() == [2**60 + 1, None, 3]
+    assert plain["mixed"].tolist() == [True, 0.5, "z"]
+    with pytest.raises(NotFoundError, match="no name 'coun' in the table's columns; nearest:"):
+        plain["coun"]
+    with pytest.raises(ValueError, match=r"want columns of one length, got lengths \[1, 2\]"):
+        Table({"a": np.zeros(1), "b": np.zeros(2)})
+
+
+def test_rows(plain: Table) -> None:
+    second = list(plain)[1]
+    assert math.isnan(second.pop("rate"))
+    assert second == {
+        "name": "ü",
+        "flag": False,
+        "maybe": None,
+        "count": 2,
+        "some": None,
+        "lack": None,
+        "text": None,
+        "mixed": 0.5,
+        "lists": None,
+        "nothing": None,
+    }
+
+
+def test_plain_to_pandas(plain: Table) -> None:
+    frame = plain.to_pandas()
+    kinds = frame.dtypes.astype(str).to_dict()
+    texts = pd.Series(["a"]).dtype  # "object", from pandas 3 on "str"
+    assert (kinds.pop("name"), kinds.pop("text")) == (str(texts), str(texts))
+    assert kinds == {
+        "flag": "bool",
+        "maybe": "boolean",
+        "count": "int64",
+        "some": "Int64",
+        "rate": "float64",
+        "lack": "float64",
+        "mixed": "object",
+        "lists": "object",
+        "nothing": "object",
+    }
+    missing = {name: cells.isna().tolist() for name, cells in frame.items()}
+    assert missing["maybe"] == missing["some"] == missing["text"] == [False, True, False]
+    assert missing["lack"] == [False, True, True]
+    assert missing["nothing"] == [True] * 3
+    assert frame["some"][0] == 2**60 + 1
+    assert frame["mixed"].tolist() == [True, 0.5, "z"]
+
+
+def test_plain_to_arrow_and_polars(plain: Table) -> None:
+    arrow, frame = plain.to_arrow(), plain.to_polars()
+    kinds = {
+        "name": ("string", "String"),
+        "flag": ("bool", "Boolean"),
+        "maybe": ("bool", "Boolean"),
+        "count": ("int64", "Int64"),
+        "some": ("int64", "Int64"),
+        "rate": ("double", "Float64"),
+        "lack": ("double", "Float64"),
+        "text": ("string", "String"),
+        "mixed": ("string", "String"),
+        "lists": ("string", "String"),
+        "nothing": ("string", "String"),
+    }
+    assert {field.name: str(field.type) for field in arrow.schema} == {
+        name: kind for name, (kind, _) in kinds.items()
+    }
+    assert {name: str(kind) for name, kind in frame.schema.items()} == {
+        name: kind for name, (_, kind) in kinds.items()
+    }
+    expected = {
+        "name": ["a", "ü", "c"],
+        "flag": [True, False, True],
+        "maybe": [True, None, False],
+        "count": [1, 2, 3],
+        "some": [2**60 + 1, None, 3],
+        "rate": [0.5, math.nan, 2.0],
+        "lack": [0.5, None, math.nan],  # NaN is a value, and no lack of one
+        "text": ["x", None, "y"],
+        "mixed": ["true", "0.5", "z"],
+        "lists": ['[1, "b"]', None, '{"a": null}'],
+        "nothing": [None, None, None],
+    }
+    np.testing.assert_equal(arrow.to_pydict(), expected)
+    np.testing.assert_equal(frame.to_dict(as_series=False), expected)
+    assert pa.RecordBatchReader.from_stream(plain).read_all().equals(arrow) is False  # of the NaN
+    np.testing.assert_equal(pa.table(plain).to_pydict(), expected)
+
+
+def test_other_numbers() -> None:
+    table = Table(
+        {
+            "single": column([np.float32(0.1), None]),
+            "complex": np.array([1j, 2], np.complex64),
+            "unsigned": np.ma.array([2**64 - 1, 0], dtype=np.uint64, mask=[False, True]),
+            "half": np.array([0.5, 1], np.float16),
+        }
+    )
+    assert table["single"].dtype == np.float32
+    assert table.to_arrow().to_pydict() == {
+        "single": [float(np.float32(0.1)), None],
+        "complex": ["1j", "(2+0j)"],
+        "unsigned": [2**64 - 1, None],
+        "half": [0.5, 1],
+    }
+    assert table.to_polars().rows() == [
+        (float(np.float32(0.1)), "1j", 2**64 - 1, 0.5),
+        (None, "(2+0j)", None, 1),
+    ]
+    frame = table.to_pandas()
+    assert frame["unsigned"][0] == 2**64 - 1
+    assert frame["complex"].tolist() == [1j, 2]
+
+
+@pytest.mark.parametrize(
+    ("cells", "dtype"),
+    [
+        ([1, 2.5], np.float64),
+        ([np.int32(1), 2], np.int64),
+        ([np.float32(1), 2.5], np.float64),
+        ([np.float32(1), np.float32(2)], np.float32),
+        ([2**53 + 1, 0.5], object),  # no float holds it
+        ([2**53, 0.5, math.nan], np.float64),
+        ([2**63, 1], object),
+        ([10**400, 0.5], object),
+        ([np.uint64(2**64 - 1)], object),
+        ([True, 1], object),
+        ([np.True_, False], np.bool_),
+        (["a", 1], object),
+        ([], object),
+        ([[1], [2]], object),
+    ],
+    ids=repr,
+)
+def test_dtype_of_a_column(cells: list[Any], dtype: Any) -> None:
+    for some in (cells, [*cells, None], [None, *cells]):
+        got = column(some)
+        assert got.dtype == dtype
+        np.testing.assert_equal(got.tolist(), some)
+
+
+def test_a_column_of_nothing() -> None:
+    assert column([None, None], np.int64).dtype == np.int64
+    assert column([], np.float64).dtype == np.float64
+    assert column([None], np.float64).tolist() == [None]
+
+
+class Point(NamedTuple):
+    x: int
+    y: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    a: float
+    b: tuple[int, int]
+
+
+def test_of_rows() -> None:
+    assert list(Table.of_rows([Point(1), Point(2, "b")])) == [
+        {"x": 1, "y": None},
+        {"x": 2, "y": "b"},
+    ]
+    pairs = Table.of_rows([Pair(0.5, (1, 2)), Pair(1, (3, 4))])
+    assert pairs["a"].tolist() == [0.5, 1.0]
+    assert pairs["b"].tolist() == [(1, 2), (3, 4)]
+    assert list(Table.of_rows([], Point).columns) == ["x", "y"]
+    assert list(Table.of_rows([], Pair).columns) == ["a", "b"]
+    assert Table.of_rows([]).columns == {}
+
+
+@pytest.mark.parametrize("table", [Table({}), arrays(a=[]), Table.of_rows([], Point)], ids=repr)
+def test_tables_without_rows(table: Table) -> None:
+    assert len(table) == 0
+    assert list(table) == []
+    names = list(table.columns)
+    assert list(table.to_pandas().columns) == table.to_polars().columns == names
+    assert table.to_arrow().column_names == names
+
+
+def test_names_that_are_no_unicode() -> None:
+    """As the operating system has them; the others can hold nothing but Unicode."""
+    table = arrays(run=["a\udcff", "b"])
+    assert table.to_arrow()["run"].to_pylist() == ["a\\udcff", "b"]
+    assert table.to_polars()["run"].to_list() == ["a\\udcff", "b"]
+    assert table.to_pandas()["run"].tolist() == ["a\\udcff", "b"]
+    assert table["run"].tolist() == ["a\udcff", "b"]
+    scalars = ScalarTable([series([1], run="a\udcff")])
+    for whole in (scalars, scalars.wide()):
+        assert whole.to_arrow()["run"].to_pylist() == ["a\\udcff"]
+        assert whole.to_polars()["run"].to_list() == ["a\\udcff"]
+        assert whole.to_pandas()["run"].tolist() == ["a\\udcff"]
+
+
+def test_repr() -> None:
+    assert repr(arrays(name=["a\n\x1b[0m", "b" * 50], lr=[0.1, None], at=[1.7e9, 1])) == (
+        "<Table: 2 rows of 3 columns>\n"
+        "name                              lr   at\n"
+        "a\\n\\x1b[0m                        0.1  1700000000\n"
+        "bbbbbbbbbbbbbbbbbbbbbbbbbbbbb...  -    1"
+    )
+    long = arrays(n=list(range(100)), flag=[True] * 100)
+    assert repr(long).splitlines() == [
+        "<Table: 100 rows of 2 columns>",
+        "n    flag",
+        *(f"{n}    True" for n in range(5)),
+        "...  ...",
+        *(f"{n}   True" for n in range(95, 100)),
+    ]
+    many = repr(Table({f"column{n}": column([n]) for n in range(1000)}))
+    assert all(len(line) <= 105 for line in many.splitlines())
+    assert many.splitlines()[1].endswith("column9  column10  ...")
+    assert repr(Table({})) == "<Table: 0 rows of 0 columns>"
+
+
+def test_repr_of_a_long_table_is_quick() -> None:
+    table = Table({"n": np.arange(10_000_000)})
+    begin = time.perf_counter()
+    repr(table)
+    assert time.perf_counter() - begin < 0.1

@@ -17,6 +17,7 @@ from tensorboard.util import tensor_util
 from tbio import tensor
 from tbio.errors import DecodeError
 from tbio.proto import tensor_pb2
+from tbio.proto.summary_pb2 import Summary
 from tbio.proto.tensor_pb2 import DataType, TensorProto
 
 Array = npt.NDArray[Any]
@@ -251,12 +252,55 @@ def test_too_many_values(dtype: DataType, field: str, values: list[Any], array: 
         (tensor_pb2.DT_UINT16, "int_val", [2**16]),
         (tensor_pb2.DT_HALF, "half_val", [2**16]),
         (tensor_pb2.DT_HALF, "half_val", [-1]),
-        (tensor_pb2.DT_BFLOAT16, "half_val", [2**16]),
+        (tensor_pb2.DT_HALF, "half_val", [0x47800000]),  # 65536 as a float32: beyond a half
+        (tensor_pb2.DT_HALF, "half_val", [0x3F801000]),  # more digits than a half has
+        (tensor_pb2.DT_BFLOAT16, "half_val", [2**16 + 1]),
+        (tensor_pb2.DT_BFLOAT16, "half_val", [0x3F800000, 1]),
     ],
 )
 def test_values_out_of_range(dtype: DataType, field: str, values: list[int]) -> None:
     with pytest.raises(DecodeError, match=f"{field} holds values that are no "):
         tensor.decode(proto(dtype, (len(values),), **{field: values}))
+
+
+def test_what_torch_writes_in_another_way() -> None:
+    """half_to_int of torch/utils/tensorboard/summary.py: the bits of the float32, signed."""
+    numbers = [1.5, -2.0, 0.0, np.inf, np.nan, 2.0**-24]
+    bits = np.array(numbers, np.float32).view(np.int32).tolist()
+    same(
+        tensor.decode(proto(tensor_pb2.DT_HALF, (6,), half_val=bits)),
+        np.array(numbers, np.float16),
+    )
+    same(
+        tensor.decode(proto(tensor_pb2.DT_BFLOAT16, (6,), half_val=bits)),
+        np.array(numbers, np.float32),
+    )
+    same(
+        tensor.decode(proto(tensor_pb2.DT_UINT8, (3,), uint32_val=[0, 7, 255])),
+        np.array([0, 7, 255], np.uint8),
+    )
+    with pytest.raises(DecodeError, match="int_val holds values that are no uint8"):
+        tensor.decode(proto(tensor_pb2.DT_UINT8, (1,), uint32_val=[256]))
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("float16", "bfloat16", "float32", "float64", "bool", "complex64", "complex128"),
+        *("int8", "uint8", "int16", "int32", "int64"),
+    ],
+)
+def test_tensors_of_torch(name: str) -> None:
+    """What its add_tensor writes, all of it."""
+    import torch
+    from torch.utils.tensorboard import summary as torch_summary
+
+    value = torch.tensor([[0, 1, 2], [3, 100, 0.0]]).to(getattr(torch, name))
+    theirs = torch_summary.tensor_proto("x", value).value[0].tensor
+    array = tensor.decode(from_tensorboard(theirs))
+    expected = value.float() if name == "bfloat16" else value
+    same(array, expected.numpy())
 
 
 def test_half_of_a_complex_number() -> None:
@@ -317,6 +361,53 @@ def test_more_dimensions_than_numpy_has(size: int) -> None:
         tensor.decode(proto(tensor_pb2.DT_FLOAT, (size,) * 65))
 
 
+@pytest.mark.parametrize("rank", [65, 20_000])
+def test_endless_shapes_cost_no_time(rank: int) -> None:
+    """Their product alone would have a million bits."""
+    with pytest.raises(DecodeError, match=f"a tensor of {rank} dimensions"):
+        tensor.decode(proto(tensor_pb2.DT_FLOAT, (2**62,) * rank))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "most"), [(tensor_pb2.DT_BOOL, 1 << 24), (tensor_pb2.DT_STRING, 1 << 16)]
+)
+def test_few_values_do_not_become_endless(dtype: DataType, most: int) -> None:
+    assert tensor.decode(proto(dtype, (most,))).shape == (most,)
+    for field in ({}, {"bool_val": [True, False]}, {"string_val": [b"a", b"b"]}):
+        with pytest.raises(DecodeError, match=rf"values for a tensor of shape \[{most + 1}\]"):
+            tensor.decode(proto(dtype, (most + 1,), **field))
+    whole = proto(tensor_pb2.DT_BOOL, (1 << 25,), tensor_content=bytes(1 << 25))
+    assert tensor.decode(whole).shape == (1 << 25,)  # which are all there
+
+
+# ------------------------------------------------------------------ strings as text
+
+
+def test_text() -> None:
+    table = tensor.encode(np.array([["né", b"a\xffb"], [b"", b"\xe4"]], object))
+    same(tensor.decode_text(table), np.array([["né", r"a\xffb"], ["", r"\xe4"]], object))
+    filled = proto(tensor_pb2.DT_STRING, (2,), string_val=[b"x"])
+    same(tensor.decode_text(filled), np.array(["x", "x"], object))
+    same(tensor.decode_text(proto(tensor_pb2.DT_STRING, (1,))), np.array([""], object))
+    assert tensor.decode_text(tensor.encode("a")).item() == "a"
+    with pytest.raises(DecodeError, match="a tensor of DT_FLOAT, where strings belong"):
+        tensor.decode_text(proto(tensor_pb2.DT_FLOAT, (1,), float_val=[1]))
+    with pytest.raises(DecodeError, match="2 values for a tensor"):
+        tensor.decode_text(proto(tensor_pb2.DT_STRING, (1,), string_val=[b"a", b"b"]))
+
+
+def test_the_tensor_of_a_value() -> None:
+    value = Summary.Value(tag="x", tensor=tensor.encode([1.0]))
+    assert tensor.of_value(value, "a thing") == value.tensor
+    for other, held in (
+        (Summary.Value(tag="x"), "nothing"),
+        (Summary.Value(simple_value=1), "simple_value"),
+        (Summary.Value(histo={}), "histo"),
+    ):
+        with pytest.raises(DecodeError, match=f"a thing without a tensor: it holds {held}"):
+            tensor.of_value(other, "a thing")
+
+
 # ------------------------------------------------------------------ dtypes without a meaning here
 
 SUPPORTED = {row[0] for row in TYPED} | {
@@ -335,6 +426,11 @@ def test_unsupported_dtypes(name: str) -> None:
     dtype = cast(DataType, DataType.Value(name))
     with pytest.raises(DecodeError, match=f"tensors of {name} are not supported"):
         tensor.decode(proto(dtype, (1,), tensor_content=b"\x00"))
+
+
+def test_quantised_numbers_are_refused_for_a_reason() -> None:
+    with pytest.raises(DecodeError, match="DT_QINT8 are not supported: numbers on a scale that"):
+        tensor.decode(proto(tensor_pb2.DT_QINT8, (1,), tensor_content=b"\x00"))
 
 
 def test_a_dtype_of_the_future() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
+from corpus_values import truth_of, values_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tensorboard.compat.proto import summary_pb2
@@ -15,10 +18,12 @@ from tensorboard.plugins.text import summary_v2
 from tensorboard.util import tensor_util
 from tensorboard_server import BACKENDS, TensorBoardServer
 
-from tbio import EventFileWriter, read_events
+from tbio import EventFileWriter, read_events, tensor
+from tbio.errors import DecodeError
 from tbio.kinds import text
 from tbio.proto.event_pb2 import Event
 from tbio.proto.summary_pb2 import DATA_CLASS_UNKNOWN, Summary, SummaryMetadata
+from tbio.proto.tensor_pb2 import DT_STRING
 
 
 def encoded(value: Any, tag: str = "x") -> Summary.Value:
@@ -141,6 +146,109 @@ def test_the_array_is_the_callers_no_more() -> None:
 def test_strings_may_be_any_bytes() -> None:
     assert text.strings([b"\xff", "ä"]).tolist() == [b"\xff", "ä".encode()]
     assert text.strings([]).shape == (0,)
+
+
+# ------------------------------------------------------------------ decoding
+
+
+def read(value: Summary.Value) -> str | npt.NDArray[Any]:
+    return text.decode(value, text.metadata())
+
+
+#: what is stored -> what is read, of the same name if nothing is said
+READ: dict[str, Any] = {
+    "str": "a",
+    "empty": "",
+    "bytes": "café",
+    "list": ["a", "b", "三"],
+    "list of one": "a",  # torch's and tensorboardX's form of a string
+    "table": [["a", "bc"], ["d", ""]],
+    "rank 3": [[["a"], ["b"]]],
+    "zero bytes": ["a\0", "\0"],
+    "all of Unicode": "\u0000\uffff\U0010ffff",
+}
+
+
+@pytest.mark.parametrize("name", READ)
+def test_decode(name: str) -> None:
+    got = read(encoded(CASES[name][0]))
+    if isinstance(READ[name], str):
+        assert got == READ[name]
+        assert type(got) is str
+    else:
+        assert isinstance(got, np.ndarray)
+        assert (got.dtype.name, got.tolist()) == ("object", READ[name])
+        with pytest.raises(ValueError, match="read-only"):
+            got[0] = "changed"
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(1, 3), max_size=4), st.data())
+def test_what_is_written_is_read(shape: list[int], data: st.DataObject) -> None:
+    size = int(np.prod(shape))
+    leaves = data.draw(st.lists(st.text(max_size=3), min_size=size, max_size=size))
+    table = np.array(leaves, object).reshape(shape)
+    got = read(encoded(table.tolist()))
+    assert got == leaves[0] if shape in ([], [1]) else np.array_equal(got, table)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=8))
+def test_no_byte_is_lost(data: bytes) -> None:
+    got = read(Summary.Value(tensor={"dtype": DT_STRING, "string_val": [data]}))
+    assert isinstance(got, str)
+    try:
+        assert got == data.decode()
+    except UnicodeDecodeError:
+        assert "\\x" in got
+
+
+def test_bytes_that_are_not_utf_8() -> None:
+    assert read(Summary.Value(tensor=tensor.encode([b"\xff\xfe caf\xc3\xa9"]))) == r"\xff\xfe café"
+
+
+def test_no_strings_at_all() -> None:
+    got = read(Summary.Value(tensor=tensor.encode(np.empty((0, 2), object))))
+    assert isinstance(got, np.ndarray)
+    assert got.shape == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (Summary.Value(), "a text without a tensor: it holds nothing"),
+        (Summary.Value(simple_value=1), "a text without a tensor: it holds simple_value"),
+        (Summary.Value(tensor=tensor.encode([1.0])), "DT_DOUBLE, where strings belong"),
+        (Summary.Value(tensor={}), "DT_INVALID, where strings belong"),
+        (Summary.Value(tensor={"dtype": 7, "tensor_shape": {"dim": [{"size": -1}]}}), "unknown"),
+        (Summary.Value(tensor={"dtype": 7, "tensor_shape": {"dim": [{"size": 2**40}]}}), "values"),
+    ],
+)
+def test_no_text_to_read(value: Summary.Value, words: str) -> None:
+    with pytest.raises(DecodeError, match=words):
+        read(value)
+
+
+def shown(string: str | dict[str, str]) -> str:
+    """A string of the truth, which has what is not UTF-8 in base64."""
+    if isinstance(string, str):
+        return string
+    return base64.b64decode(string["base64"]).decode(errors="backslashreplace")
+
+
+def test_the_corpus_as_tensorboard_reads_it(corpus: Path) -> None:
+    count = 0
+    for path, tags in truth_of(corpus, "text").items():
+        values = values_of(corpus / path)
+        for tag, one in tags.items():
+            for stored, expected in zip(values[tag], one["texts"], strict=True):
+                got = read(stored)
+                strings = [got] if isinstance(got, str) else got.ravel().tolist()
+                assert strings == list(map(shown, expected["strings"]))
+                shape = [] if expected["shape"] == [1] else expected["shape"]
+                assert list(np.shape(got)) == shape
+                count += 1
+    assert count > 25
 
 
 # ------------------------------------------------------------------ against the others

@@ -6,12 +6,14 @@ import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import get_args
 
 import tbio
 from tbio.cli.render import count_of, printable
 from tbio.errors import RunNotFoundError, TagNotFoundError
 from tbio.exports import Progress
 from tbio.logdir import LogDir
+from tbio.rules import Restarts
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,10 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )
     parser.add_argument(
         "--restarts",
-        choices=["keep", "session"],
+        choices=get_args(Restarts),
         default="keep",
-        help='points that a resumed run asked to discard: "keep" them (default), '
-        'or leave them out ("session")',
+        help='points that a resumed run asked to discard: "keep" them (default), leave them out '
+        '("session"), or show what TensorBoard shows with its Python back end ("tensorboard") or '
+        'its data server ("rustboard")',
     )
 
 

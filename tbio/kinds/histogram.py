@@ -10,7 +10,8 @@ Two encodings are in use (tensorboard/plugins/histogram/):
 
 When TensorBoard reads the old one it takes ``min`` for the first left edge and ``max`` for the last
 right one (data_compat.py, which also drops empty buckets at the ends; data/server/data_compat.rs,
-which keeps them, and gives up the value if there are not as many limits as counts).
+which keeps them, and gives up the value if there are not as many limits as counts). `decode` does
+as the former, in float64.
 
 Values that are not finite are left out, counted, and have no part in edges and sums. Where no value
 is left the histogram is an empty one rather than an error: whether an array is empty, or a gradient
@@ -20,16 +21,25 @@ all NaN, depends on the data, and logging must not stop a training run for it.
 from __future__ import annotations
 
 import math
-import operator
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from tbio import arrays, plugins, tensor
-from tbio.kinds import histogram_bins
+from tbio.errors import DecodeError
+from tbio.kinds import histogram_bins, histogram_stored
+from tbio.kinds.histogram_arguments import (
+    MOST_BUCKETS,
+    double,
+    doubles,
+    edges_or_number,
+    whole_number,
+)
+from tbio.kinds.histogram_stored import Histogram
 from tbio.proto.plugin_data_pb2 import HistogramPluginData
 from tbio.proto.summary_pb2 import DATA_CLASS_TENSOR, HistogramProto, Summary, SummaryMetadata
+from tbio.proto.tensor_pb2 import TensorProto
 
 Doubles: TypeAlias = npt.NDArray[np.float64]
 #: A histogram of the new encoding: float64 [k, 3], a row a bucket: left edge, right edge, count.
@@ -40,7 +50,6 @@ DEFAULT_BUCKETS = 30
 #: The rules of `numpy.histogram_bin_edges`.
 RULES = ("auto", "doane", "fd", "rice", "scott", "sqrt", "stone", "sturges")
 
-_MOST_BUCKETS = 1 << 20  # that may be asked for: one histogram of 16 to 24 MB
 _MOST_BY_RULE = 1 << 14  # that the spread of the data may ask for
 _SAFE_EXPONENT = 500  # up to 2**500, squares and differences of values stay in range
 _LARGEST = np.finfo(np.float64).max
@@ -101,6 +110,76 @@ def encode(tag: str, histogram: Buckets | Rows) -> Summary.Value:
     return Summary.Value(tag=tag, histo=proto)
 
 
+def decode(value: Summary.Value, metadata: SummaryMetadata) -> Histogram:
+    """The histogram of a summary value, of either encoding.
+
+    What is odd but has the form of a histogram comes as it is: edges that are NaN, counts that are
+    negative.
+
+    Args:
+        metadata: the tag's; nothing in it matters.
+
+    Raises:
+        DecodeError: a value of another kind, or none; a tensor that is not [k, 3] real numbers, or
+            much larger than what it holds; limits that lack for buckets with something in them.
+
+    >>> value = encode("h", of_values([1, 2, 2, 4], bins=[0, 1, 2, 3, 4])[0])
+    >>> decode(value, SummaryMetadata()).rows
+    array([[1., 2., 1.],
+           [2., 3., 2.],
+           [3., 4., 1.]], dtype=float32)
+    """
+    field = value.WhichOneof("value")
+    if field == "histo":
+        return _of_proto(value.histo)
+    if field == "tensor":
+        return _of_tensor(value.tensor)
+    raise DecodeError(f"a histogram without buckets: it holds {field or 'nothing'}")
+
+
+def _of_proto(histo: HistogramProto) -> Histogram:
+    limits = np.array(histo.bucket_limit, np.float64)
+    counts = np.array(histo.bucket, np.float64)
+    held = np.flatnonzero(counts > 0)
+    rows = np.empty((0, 3))
+    if len(held):
+        first, last = int(held[0]), int(held[-1])
+        if last > len(limits):  # that of the last bucket is not needed
+            raise DecodeError(
+                f"a histogram of {len(limits)} bucket limits for {len(counts)} buckets"
+            )
+        rows = np.empty((last + 1 - first, 3))
+        rows[0, 0], rows[-1, 1] = histo.min, histo.max
+        rows[1:, 0] = rows[:-1, 1] = limits[first:last]
+        rows[:, 2] = counts[first : last + 1]
+    lefts, rights, counts = rows.T.copy()
+    with np.errstate(over="ignore"):
+        rounded = rows.astype(np.float32)
+    return Histogram(
+        lefts,
+        rights,
+        counts,
+        rounded,
+        histo.min,
+        histo.max,
+        histo.num,
+        histo.sum,
+        histo.sum_squares,
+    )
+
+
+def _of_tensor(proto: TensorProto) -> Histogram:
+    shape = [dim.size for dim in proto.tensor_shape.dim]
+    if len(shape) != 2 or shape[1] != 3:
+        raise DecodeError(f"a histogram of shape {shape}, want [k, 3]")
+    if shape[0] > max(MOST_BUCKETS, proto.ByteSize()):
+        raise DecodeError(f"a histogram of {shape[0]} buckets in {proto.ByteSize()} bytes")
+    rows = tensor.decode(proto)
+    if rows.dtype.kind not in "iuf":
+        raise DecodeError(f"a histogram of {tensor.dtype_name(proto.dtype)}, want real numbers")
+    return histogram_stored.of_rows(rows)
+
+
 # ------------------------------------------------------------------ old encoding
 
 
@@ -140,11 +219,11 @@ def of_values(
     '1 of 5 values is not finite and was left out'
     """
     if not isinstance(bins, str):
-        bins = _edges_or_number(bins)
+        bins = edges_or_number("bins", bins)
     elif bins != "tensorflow" and bins not in RULES:
         raise ValueError(f'bins: want "tensorflow" or one of {", ".join(RULES)}, got {bins!r}')
     if max_bins is not None:
-        max_bins = _whole_number("max_bins", max_bins, 1)
+        max_bins = whole_number("max_bins", max_bins, 1)
     finite, low, high, note = _finite(values)
     if not finite.size:
         return Buckets(0, 0, 0, 0, 0, np.empty(0), np.empty(0)), note
@@ -187,10 +266,10 @@ def of_counts(
     >>> of_counts(0, 5, 10, 25, 70, [1, 2, 5], [3, 3, 4]).counts
     array([3., 3., 4.])
     """
-    low, high = _double("min", minimum), _double("max", maximum)
-    number = _double("num", num)
-    sums = _double("sum", total), _double("sum_squares", squares)
-    limits, counts = _doubles("bucket_limits", limits), _doubles("bucket_counts", counts)
+    low, high = double("min", minimum), double("max", maximum)
+    number = double("num", num)
+    sums = double("sum", total), double("sum_squares", squares)
+    limits, counts = doubles("bucket_limits", limits), doubles("bucket_counts", counts)
     if len(limits) != len(counts):
         raise ValueError(
             f"{len(limits)} bucket_limits for {len(counts)} bucket_counts: want the upper limit of "
@@ -309,7 +388,7 @@ def rows_of_values(values: Any, buckets: int | None = None) -> tuple[Rows, str]:
     array([[0., 2., 3.],
            [2., 4., 1.]])
     """
-    number = DEFAULT_BUCKETS if buckets is None else _whole_number("buckets", buckets, 0)
+    number = DEFAULT_BUCKETS if buckets is None else whole_number("buckets", buckets, 0)
     finite, low, high, note = _finite(values)
     rows: Rows = np.zeros((number, 3))
     if not (finite.size and number):
@@ -331,7 +410,7 @@ def rows_of_values(values: Any, buckets: int | None = None) -> tuple[Rows, str]:
     return rows, note
 
 
-# ------------------------------------------------------------------ arguments
+# ------------------------------------------------------------------ values
 
 
 def _finite(values: Any) -> tuple[Doubles, float, float, str]:
@@ -363,43 +442,3 @@ def _sums(values: Doubles) -> tuple[float, float]:
         if not math.isfinite(total):
             total = float(np.ldexp(np.ldexp(values, -_SAFE_EXPONENT).sum(), _SAFE_EXPONENT))
         return total, float(values.dot(values))
-
-
-def _edges_or_number(bins: Any) -> int | Doubles:
-    array = arrays.real_numbers("bins", bins)
-    if array.ndim == 0:
-        return _whole_number("bins", bins, 1)
-    edges = _doubles("bins", array)
-    if np.isnan(edges).any() or (edges[1:] < edges[:-1]).any():
-        raise ValueError("bins: want edges in ascending order")
-    if len(edges) < 2:
-        raise ValueError(f"bins: want two edges or more, got {len(edges)}")
-    return edges
-
-
-def _whole_number(what: str, value: Any, least: int) -> int:
-    if isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{what}: want an integer, got {value!r}")
-    try:
-        number = operator.index(value)
-    except TypeError as error:
-        raise TypeError(f"{what}: want an integer, got {value!r:.80}") from error
-    if not least <= number <= _MOST_BUCKETS:
-        raise ValueError(f"{what}: want {least} to {_MOST_BUCKETS}, got {number}")
-    return number
-
-
-def _double(what: str, value: Any) -> float:
-    try:
-        return float(arrays.number(value))
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"{what}: {error}") from error
-    except OverflowError as error:
-        raise ValueError(f"{what}: an integer too large for a double") from error
-
-
-def _doubles(what: str, values: Any) -> Doubles:
-    array = arrays.real_numbers(what, values)
-    if array.ndim != 1:
-        raise ValueError(f"{what}: want one dimension, got shape {array.shape}")
-    return array.astype(np.float64)

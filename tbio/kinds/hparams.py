@@ -42,20 +42,22 @@ import math
 import os
 import types
 from collections.abc import Iterable, Mapping, Sequence, Set
-from typing import Any, Literal, TypeAlias, get_args
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar, get_args
 
 import numpy as np
+from google.protobuf.message import DecodeError as ProtobufError
+from google.protobuf.struct_pb2 import Value
 
 from tbio import arrays, plugins, tensor
+from tbio.errors import DecodeError
+from tbio.proto import hparams_pb2
 from tbio.proto.hparams_pb2 import (
     DATA_TYPE_BOOL,
     DATA_TYPE_FLOAT64,
     DATA_TYPE_STRING,
     DataType,
-    Experiment,
-    HParamInfo,
     HParamsPluginData,
-    MetricInfo,
     MetricName,
     SessionEndInfo,
     SessionStartInfo,
@@ -337,14 +339,16 @@ def encode_experiment(
         user: whose it is.
         created: seconds since the epoch; 0 is not known.
     """
-    experiment = Experiment(description=description, user=user, time_created_secs=created)
+    experiment = hparams_pb2.Experiment(
+        description=description, user=user, time_created_secs=created
+    )
     for name, value in hparams.items():
-        info = HParamInfo(name=name, type=_data_type(value))
+        info = hparams_pb2.HParamInfo(name=name, type=_data_type(value))
         if domains and name in domains:
             info.domain_discrete.extend(domains[name])
         experiment.hparam_infos.append(info)
     for tag in metrics:
-        experiment.metric_infos.append(MetricInfo(name=MetricName(tag=tag)))
+        experiment.metric_infos.append(hparams_pb2.MetricInfo(name=MetricName(tag=tag)))
     return _value(EXPERIMENT_TAG, HParamsPluginData(experiment=experiment))
 
 
@@ -385,3 +389,295 @@ def summaries(
     )
     experiment, start, end = (Summary(value=[value]) for value in values)
     return experiment, start, end
+
+
+# ------------------------------------------------------------------ reading
+
+_T = TypeVar("_T")
+
+#: What a hyperparameter can be in a log: of the last three TensorBoard shows nothing.
+Stored: TypeAlias = bool | float | str | list[Any] | dict[str, Any] | None
+StatusRead: TypeAlias = Literal["unknown", "success", "failure", "running"]
+TypeName: TypeAlias = Literal["string", "bool", "float64"]
+DatasetName: TypeAlias = Literal["training", "validation"]
+
+_STATUSES: tuple[StatusRead, ...] = ("unknown", "success", "failure", "running")
+_TYPES: tuple[TypeName | None, ...] = (None, "string", "bool", "float64")
+_DATASETS: tuple[DatasetName | None, ...] = (None, "training", "validation")
+
+
+@dataclass(frozen=True)
+class HParamInfo:
+    """What an experiment says of one hyperparameter.
+
+    Attributes:
+        name: as in `SessionStart.hparams`.
+        display_name: what TensorBoard shows in place of the name, or "".
+        description: Markdown, or "".
+        type: None where the log does not say.
+        domain: the values that it can take, or the least and the greatest; None for anything.
+    """
+
+    name: str
+    display_name: str = ""
+    description: str = ""
+    type: TypeName | None = None
+    domain: tuple[Stored, ...] | Interval | None = None
+
+
+class Interval(NamedTuple):
+    """The domain of a number, both ends included."""
+
+    min: float
+    max: float
+
+
+@dataclass(frozen=True)
+class MetricInfo:
+    """What an experiment says of one metric.
+
+    Attributes:
+        tag: that of its scalars.
+        group: the sub-run that has them, relative to the session's run; "" for that itself.
+        display_name: what TensorBoard shows in place of the tag, or "".
+        description: Markdown, or "".
+        dataset_type: None where the log does not say.
+    """
+
+    tag: str
+    group: str = ""
+    display_name: str = ""
+    description: str = ""
+    dataset_type: DatasetName | None = None
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """The columns of the table of all runs.
+
+    Attributes:
+        name: or "".
+        description: Markdown, or "".
+        user: or "".
+        time_created: seconds since the epoch, or None.
+        hparams: in the order in which they are shown.
+        metrics: likewise.
+    """
+
+    name: str = ""
+    description: str = ""
+    user: str = ""
+    time_created: float | None = None
+    hparams: tuple[HParamInfo, ...] = ()
+    metrics: tuple[MetricInfo, ...] = ()
+
+    def __repr__(self) -> str:
+        names = [info.name for info in self.hparams]
+        return f"<Experiment {self.name!r}: hparams {names}, {len(self.metrics)} metrics>"
+
+
+@dataclass(frozen=True)
+class SessionStart:
+    """What a run was started with.
+
+    Attributes:
+        hparams: values by name, sorted by name.
+        group_name: runs of one group are one row in TensorBoard; "" for a row of its own.
+        model_uri: where the model is, or "".
+        monitor_url: a link, or "".
+        start_time: seconds since the epoch, or None.
+    """
+
+    hparams: dict[str, Stored]
+    group_name: str = ""
+    model_uri: str = ""
+    monitor_url: str = ""
+    start_time: float | None = None
+
+
+@dataclass(frozen=True)
+class SessionEnd:
+    """How a run ended. torch and Lightning write "success" at once, before it has.
+
+    Attributes:
+        status: "unknown" also for a number that TensorBoard has no name for.
+        end_time: seconds since the epoch, or None.
+    """
+
+    status: StatusRead = "unknown"
+    end_time: float | None = None
+
+
+@dataclass(frozen=True)
+class RunHParams:
+    """Everything that one run says of hyperparameters; see `of_run`.
+
+    Attributes:
+        start: None where the run is no session: it may hold the experiment alone.
+        end: None for a run that has not ended, or died.
+        experiment: None in most logs but those of torch, tensorboardX and Lightning, which repeat
+            it in each run.
+    """
+
+    start: SessionStart | None = None
+    end: SessionEnd | None = None
+    experiment: Experiment | None = None
+
+    @property
+    def values(self) -> dict[str, Stored]:
+        """The hyperparameters by name, sorted."""
+        return self.start.hparams if self.start else {}
+
+    @property
+    def status(self) -> StatusRead:
+        """How the run ended; "unknown" for one without an end, as TensorBoard has it."""
+        return self.end.status if self.end else "unknown"
+
+    @property
+    def group_name(self) -> str:
+        """The group of the start, or ""."""
+        return self.start.group_name if self.start else ""
+
+    @property
+    def start_time(self) -> float | None:
+        """Seconds since the epoch as the start says, or None."""
+        return self.start.start_time if self.start else None
+
+    @property
+    def end_time(self) -> float | None:
+        """Seconds since the epoch as the end says, or None."""
+        return self.end.end_time if self.end else None
+
+
+def decode(metadata: SummaryMetadata) -> Experiment | SessionStart | SessionEnd:
+    """What one of the three tags says; its values hold nothing, all is in the metadata.
+
+    Numbers are floats, as the log has them. A hyperparameter without a value, or a null, is None;
+    lists and structs, which no known writer makes, are lists and dicts.
+
+    Raises:
+        DecodeError: bytes that are no HParamsPluginData, of another version than 0 or without
+            content, at all of which TensorBoard raises (hparams/metadata.py).
+
+    >>> decode(encode_start({"lr": 0.1, "flag": True}, group_name="a").metadata).hparams
+    {'flag': True, 'lr': 0.1}
+    """
+    try:
+        data = HParamsPluginData.FromString(metadata.plugin_data.content)
+        return _read(data)
+    except (ProtobufError, ValueError, RecursionError) as error:
+        # The last two are what protobuf's pure-Python form says of bad UTF-8 and of depth.
+        if isinstance(error, DecodeError):
+            raise
+        raise DecodeError("hyperparameters of bytes that are none") from error
+
+
+def _read(data: HParamsPluginData) -> Experiment | SessionStart | SessionEnd:
+    if data.version != 0:
+        raise DecodeError(f"hyperparameters of version {data.version}, where 0 is known")
+    match data.WhichOneof("data"):
+        case "experiment":
+            return _experiment(data.experiment)
+        case "session_start_info":
+            start = data.session_start_info
+            return SessionStart(
+                {name: _stored(start.hparams[name]) for name in sorted(start.hparams)},
+                start.group_name,
+                start.model_uri,
+                start.monitor_url,
+                _time(start.start_time_secs),
+            )
+        case "session_end_info":
+            end = data.session_end_info
+            return SessionEnd(_named(_STATUSES, end.status), _time(end.end_time_secs))
+    raise DecodeError("hyperparameters without content: neither experiment, start nor end")
+
+
+def _experiment(proto: hparams_pb2.Experiment) -> Experiment:
+    hparams = tuple(
+        HParamInfo(
+            info.name,
+            info.display_name,
+            info.description,
+            _named(_TYPES, info.type),
+            _domain(info),
+        )
+        for info in proto.hparam_infos
+    )
+    metrics = tuple(
+        MetricInfo(
+            info.name.tag,
+            info.name.group,
+            info.display_name,
+            info.description,
+            _named(_DATASETS, info.dataset_type),
+        )
+        for info in proto.metric_infos
+    )
+    created = _time(proto.time_created_secs)
+    return Experiment(proto.name, proto.description, proto.user, created, hparams, metrics)
+
+
+def _domain(info: hparams_pb2.HParamInfo) -> tuple[Stored, ...] | Interval | None:
+    match info.WhichOneof("domain"):
+        case "domain_discrete":
+            return tuple(map(_stored, info.domain_discrete.values))
+        case "domain_interval":
+            return Interval(info.domain_interval.min_value, info.domain_interval.max_value)
+    return None
+
+
+def _named(names: Sequence[_T], number: int) -> _T:
+    """The name of an enumeration's number; a newer one's is that of 0."""
+    return names[number] if 0 <= number < len(names) else names[0]
+
+
+def _time(seconds: float) -> float | None:
+    return seconds if seconds and math.isfinite(seconds) else None
+
+
+def _stored(value: Value) -> Stored:
+    match value.WhichOneof("kind"):
+        case "number_value":
+            return value.number_value
+        case "string_value":
+            return value.string_value
+        case "bool_value":
+            return value.bool_value
+        case "list_value":
+            return list(map(_stored, value.list_value.values))
+        case "struct_value":
+            return {name: _stored(item) for name, item in value.struct_value.fields.items()}
+    return None
+
+
+def of_run(metadata_by_tag: Mapping[str, SummaryMetadata]) -> RunHParams | None:
+    """What a run says of hyperparameters, or None if nothing.
+
+    Args:
+        metadata_by_tag: the first metadata that the run has of each tag, which are those that
+            TensorBoard reads; other tags, and tags of other plugins, are passed over.
+
+    Raises:
+        DecodeError: as `decode`; a tag that holds another one's content.
+
+    >>> end = encode_end("FAILURE")
+    >>> of_run({end.tag: end.metadata}).status
+    'failure'
+    """
+    found: dict[str, Any] = {}
+    for name, tag, wanted in (
+        ("start", START_TAG, SessionStart),
+        ("end", END_TAG, SessionEnd),
+        ("experiment", EXPERIMENT_TAG, Experiment),
+    ):
+        metadata = metadata_by_tag.get(tag)
+        if metadata is None or metadata.plugin_data.plugin_name != plugins.HPARAMS:
+            continue
+        try:
+            found[name] = decode(metadata)
+        except DecodeError as error:
+            raise DecodeError(error.what, tag=tag) from error
+        if not isinstance(found[name], wanted):
+            raise DecodeError(f"holds a {type(found[name]).__name__}", tag=tag)
+    return RunHParams(**found) if found else None

@@ -8,33 +8,52 @@ Two encodings are in use (tensorboard/plugins/image/, tensorboard/data_compat.py
   tag's first value. TF 2. TensorBoard has a slider for the samples.
 
 An image that tbio encodes is a PNG, so nothing is lost beyond the 8 bits of `pixels.to_pixels`.
+What is read is an `Image`, a file of any format, which Pillow decodes when it is asked for pixels.
 """
 
 from __future__ import annotations
 
+import base64
 import io
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from tbio import arrays, plugins, tensor
+from tbio.errors import DecodeError
 from tbio.extras import is_of
 from tbio.kinds import pixels, png
 from tbio.kinds.pixels import Pixels
 from tbio.proto.plugin_data_pb2 import ImagePluginData
 from tbio.proto.summary_pb2 import DATA_CLASS_BLOB_SEQUENCE, Summary, SummaryMetadata
+from tbio.proto.tensor_pb2 import DT_STRING
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    import PIL.Image
 
 #: What TensorBoard gives a browser as an image (tensorboard/util/img_mime_type_detector.py).
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG")
 #: The level of a float of 1.0 in TensorFlow's arithmetic: ``int(x * 255.5)``, at most 255.
 _TENSORFLOW_LEVELS = 255.5
+#: Format -> what its files begin with; of WebP the length comes in between.
+_MAGIC = {
+    "png": b"\x89PNG\r\n\x1a\n",
+    "jpeg": b"\xff\xd8\xff",
+    "gif": b"GIF8",
+    "bmp": b"BM",
+    "webp": b"RIFF",
+}
+#: The formats with frames that make a film.
+_MOVING = ("png", "gif", "webp")
+#: What all frames of a film may take, in bytes, when they are decoded at once.
+_MOST_FRAME_BYTES = 1 << 30
 #: Coordinates of boxes are kept within this, far outside of any image that can be shown.
 _FAR = 2.0**20
 
@@ -132,7 +151,7 @@ def prepare_encoded(source: bytes | bytearray | str | os.PathLike[str]) -> Encod
         ValueError: not one of those formats; so large that TensorBoard will not show it.
         OSError: the file cannot be read.
     """
-    from PIL import Image, UnidentifiedImageError
+    import PIL.Image
 
     if isinstance(source, (str, os.PathLike)):
         with open(source, "rb") as file:
@@ -144,10 +163,10 @@ def prepare_encoded(source: bytes | bytearray | str | os.PathLike[str]) -> Encod
     else:
         raise TypeError(f"want an image file's bytes or its path, got {type(source).__name__}")
     try:
-        image = Image.open(io.BytesIO(data))
-    except UnidentifiedImageError:
+        image = PIL.Image.open(io.BytesIO(data))
+    except PIL.UnidentifiedImageError:
         raise ValueError(f"want a BMP, GIF, JPEG or PNG file, got {what}") from None
-    except Image.DecompressionBombError as error:
+    except PIL.Image.DecompressionBombError as error:
         raise ValueError(f"too large for TensorBoard to show: {error}") from None
     with image:
         if image.format not in _FORMATS:
@@ -248,7 +267,7 @@ def _is_pillow(value: object) -> bool:
     return is_of(value, "PIL.Image", "Image")
 
 
-def _of_pillow(image: Image) -> tuple[Pixels, str]:
+def _of_pillow(image: PIL.Image.Image) -> tuple[Pixels, str]:
     """A Pillow image as ``uint8[height, width, channels]``."""
     if image.mode in ("PA", "La", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
@@ -259,10 +278,10 @@ def _of_pillow(image: Image) -> tuple[Pixels, str]:
     return pixels.to_pixels(array, "HWC"[: array.ndim], "HWC", optional="C")
 
 
-def _decoded(encoded: Encoded) -> Image:
-    from PIL import Image
+def _decoded(encoded: Encoded) -> PIL.Image.Image:
+    import PIL.Image
 
-    return Image.open(io.BytesIO(encoded.data))
+    return PIL.Image.open(io.BytesIO(encoded.data))
 
 
 # ------------------------------------------------------------------ on the thread
@@ -308,16 +327,17 @@ def encode_samples(tag: str, samples: Pixels) -> Summary.Value:
     return Summary.Value(tag=tag, tensor=tensor.encode(np.array(strings, object)))
 
 
-def to_pillow(image: Pixels) -> Image:
+def to_pillow(image: Pixels) -> PIL.Image.Image:
     """``uint8[height, width, channels]`` as a Pillow image of mode L, LA, RGB or RGBA."""
-    from PIL import Image
+    import PIL.Image
 
-    return Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
+    return PIL.Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
 
 
 def _drawn(boxed: Boxed) -> Pixels:
     """The image with its boxes: where torch and tensorboardX draw them, in the same way."""
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import ImageDraw, ImageFont
+    from PIL.Image import Resampling
 
     image = to_pillow(boxed.image)
     draw = ImageDraw.Draw(image)
@@ -335,5 +355,219 @@ def _drawn(boxed: Boxed) -> Pixels:
             draw.text((x, y), text, fill="black", font=font)
     if boxed.rescale != 1:
         size = int(image.width * boxed.rescale), int(image.height * boxed.rescale)
-        image = image.resize(size, Image.Resampling.LANCZOS)
+        image = image.resize(size, Resampling.LANCZOS)
     return np.asarray(image)
+
+
+# ------------------------------------------------------------------ reading
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Image:
+    """An image as a log holds it: a file, and the size that the log says of it.
+
+    Attributes:
+        encoded: the file.
+        width: pixels, as the log says; the decoded image may have another size (tensorboardX's
+            rescaled ones with boxes).
+        height: likewise.
+
+    >>> picture, _ = prepare(np.ones((3, 24, 32)))
+    >>> (image,) = decode(encode("white", picture), metadata())
+    >>> image.format, image.width, image.to_array().shape
+    ('png', 32, (24, 32, 3))
+    """
+
+    encoded: bytes
+    width: int
+    height: int
+
+    def __repr__(self) -> str:
+        what = self.format or "an unknown format"
+        return f"<Image: {self.width} x {self.height}, {len(self.encoded)} bytes of {what}>"
+
+    @property
+    def format(self) -> str:
+        """ "png", "jpeg", "gif", "bmp" or "webp", as the file begins; "" for anything else."""
+        for name, magic in _MAGIC.items():
+            if self.encoded.startswith(magic) and (name != "webp" or self.encoded[8:12] == b"WEBP"):
+                return name
+        return ""
+
+    def to_array(self, frame: int = 0) -> Pixels:
+        """The pixels, ``uint8[height, width, channels]``; the array is the caller's own.
+
+        There are as many channels as the file has: 1 for grey and for black and white (0 and 255),
+        2 for grey and alpha, 3 for RGB, 4 for RGBA. The colours of a palette are looked up, a
+        transparent colour becomes alpha, other colour spaces become RGB. Of 16 bits the upper 8
+        are given, as Pillow does it with colours.
+
+        Args:
+            frame: which one of an animated PNG, GIF or WebP; from the end if negative. Each is the
+                whole picture as it is shown.
+
+        Raises:
+            DecodeError: bytes that are no image; more pixels than ``PIL.Image.MAX_IMAGE_PIXELS``.
+            IndexError: no such frame.
+        """
+        with self._opened() as image:
+            count = self._frame_count(image) if frame else 1
+            if -count <= frame < count:
+                image.seek(frame % count)
+                return _pixels(_plain(image))
+        raise IndexError(f"frame {frame} of an image of {count}")
+
+    def frames(self) -> Pixels:
+        """All frames of an animated PNG, GIF or WebP, ``uint8[frames, height, width, channels]``.
+
+        One of any other image. See `to_array` for the pixels.
+
+        Raises:
+            DecodeError: see `to_array`; frames that differ in size, or of more than 1 GiB, which
+                are to be had one by one.
+        """
+        with self._opened() as image:
+            count = self._frame_count(image)
+            if 4 * count * image.width * image.height > _MOST_FRAME_BYTES:
+                raise DecodeError(
+                    f"{count} frames of {image.width} x {image.height} are too many at once"
+                )
+            shown = []
+            for index in range(count):
+                image.seek(index)
+                shown.append(_pixels(_plain(image)))
+            return np.stack(shown)
+
+    def to_pil(self) -> PIL.Image.Image:
+        """A Pillow image in the mode of the file, loaded; an animation is at its first frame.
+
+        Raises:
+            DecodeError: bytes that are no image; more pixels than ``PIL.Image.MAX_IMAGE_PIXELS``.
+        """
+        with self._opened() as image:
+            image.load()
+            return image
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the image, and say where.
+
+        Args:
+            path: without a suffix it gets that of the format. With that of another format which
+                Pillow writes, the image is converted: to PNG, GIF and WebP with all its frames; to
+                JPEG and BMP with white where it is transparent. With any other suffix the file is
+                written as it is.
+
+        Raises:
+            DecodeError: an image that cannot be converted.
+            OSError: as `open`.
+        """
+        import PIL.Image
+
+        target, format = Path(path), self.format.upper()
+        if not target.suffix and format:
+            target = target.with_name(f"{target.name}.{self.format}")
+        wanted = PIL.Image.registered_extensions().get(target.suffix.lower(), format)
+        as_it_is = wanted == format or wanted not in PIL.Image.SAVE
+        target.write_bytes(self.encoded if as_it_is else self._converted(wanted))
+        return target
+
+    def _converted(self, format: str) -> bytes:
+        """A file of another format, by Pillow's name."""
+        buffer = io.BytesIO()
+        with self._opened() as image:
+            if format.lower() in _MOVING and self._frame_count(image) > 1:
+                image.save(buffer, format, save_all=True)
+            else:
+                still = _plain(image)
+                still = _on_white(still) if format in ("JPEG", "BMP") else still
+                still.save(buffer, format)
+        return buffer.getvalue()
+
+    def _frame_count(self, image: PIL.Image.Image) -> int:
+        return getattr(image, "n_frames", 1) if self.format in _MOVING else 1
+
+    @contextmanager
+    def _opened(self) -> Iterator[PIL.Image.Image]:
+        """The image as Pillow opens it. Whatever goes wrong with it is a DecodeError."""
+        import PIL.Image
+
+        format = self.format
+        if not format:
+            begin = self.encoded[:8]
+            raise DecodeError(f"{len(self.encoded)} bytes of no known image, beginning {begin!r}")
+        try:
+            # By that format's reader alone: among Pillow's others are some that run programs.
+            image = PIL.Image.open(io.BytesIO(self.encoded), formats=[format.upper()])
+            most = PIL.Image.MAX_IMAGE_PIXELS
+            if most is not None and image.width * image.height > most:
+                raise DecodeError(f"{image.width} x {image.height} pixels are more than {most}")
+            yield image
+        except DecodeError:
+            raise
+        except Exception as error:  # there is hardly a kind that Pillow's readers do not raise
+            raise DecodeError(f"{format} image: {error or type(error).__name__}") from error
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """The image, for notebooks."""
+        bundle = {"text/plain": repr(self)}
+        if self.format:
+            bundle[f"image/{self.format}"] = base64.b64encode(self.encoded).decode()
+        return bundle
+
+
+def _plain(image: PIL.Image.Image) -> PIL.Image.Image:
+    """The image in mode L, LA, RGB or RGBA."""
+    import PIL.Image
+
+    mode = image.mode
+    if mode.startswith("I"):  # 16 bits of a PNG; before Pillow 12 in 32
+        return PIL.Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    plain = "L" if mode in ("1", "L", "LA") else "RGB"
+    plain += "A" if image.has_transparency_data else ""
+    return image if mode == plain else image.convert(plain)
+
+
+def _pixels(image: PIL.Image.Image) -> Pixels:
+    return np.array(image).reshape(image.height, image.width, -1)
+
+
+def _on_white(image: PIL.Image.Image) -> PIL.Image.Image:
+    """The image without its alpha."""
+    import PIL.Image
+
+    if image.mode not in ("LA", "RGBA"):
+        return image
+    white = PIL.Image.new("RGBA", image.size, "white")
+    white.alpha_composite(image.convert("RGBA"))
+    return white.convert("RGB")
+
+
+def decode(value: Summary.Value, metadata: SummaryMetadata) -> tuple[Image, ...]:
+    """The images of a summary value of either encoding: one of the old, any number of the new.
+
+    Args:
+        metadata: of the tag, of no effect here.
+
+    Raises:
+        DecodeError: neither of the two; a tensor that does not begin with width and height.
+
+    >>> samples, _ = prepare_samples(np.zeros((3, 24, 32, 1)))
+    >>> [image.width for image in decode(encode_samples("digits", samples), metadata())]
+    [32, 32, 32]
+    """
+    if value.WhichOneof("value") == "image":
+        old = value.image
+        return (Image(old.encoded_image_string, old.width, old.height),)
+    proto = tensor.of_value(value, "an image")
+    if proto.dtype != DT_STRING:
+        raise DecodeError(f"an image of {tensor.dtype_name(proto.dtype)}, where strings belong")
+    strings = tensor.decode(proto)
+    if strings.ndim != 1 or len(strings) < 2:
+        raise DecodeError(
+            f"an image of shape {list(strings.shape)}, where [width, height, image, ...] belongs"
+        )
+    width, height, *files = strings.tolist()
+    for side in (width, height):
+        if not (side.isdigit() and len(side) < 20):
+            raise DecodeError(f"an image with {side[:20]!r} for its width or height")
+    return tuple(Image(file, int(width), int(height)) for file in files)

@@ -4,39 +4,72 @@ One value a part, under tags of their own: ``<tag>_VERTEX`` float32, ``<tag>_FAC
 ``<tag>_COLOR`` uint8, each ``[meshes, items, 3]``, with plugin "mesh" and a description of the
 whole beside it (tensorboard/plugins/mesh/metadata.py, summary_v2.py). They belong into one event.
 
-(torch writes all parts as float32; tensorboardX calls the tags ``_1``, ``_2``, ``_3``.)
+(torch writes all parts as float32; tensorboardX calls the tags ``_1``, ``_2``, ``_3``.) The
+description says which part of which mesh a value is, see `part_of`; parts of one mesh at one step
+belong together, see `pair`.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from google.protobuf import message
 
 from tbio import arrays, plugins, tensor
+from tbio.errors import DecodeError
 from tbio.proto.plugin_data_pb2 import MeshPluginData
 from tbio.proto.summary_pb2 import DATA_CLASS_TENSOR, Summary, SummaryMetadata
 
 Array = npt.NDArray[Any]
+#: A part of a mesh: an attribute of `Mesh`.
+Part: TypeAlias = Literal["vertices", "colors", "faces"]
+
+_DTYPES: dict[Part, type[np.generic]] = {
+    "vertices": np.float32,
+    "colors": np.uint8,
+    "faces": np.int32,
+}
+_PART_OF_TYPE: dict[int, Part] = {
+    MeshPluginData.VERTEX: "vertices",
+    MeshPluginData.FACE: "faces",
+    MeshPluginData.COLOR: "colors",
+}
+_PART_OF_SUFFIX = {
+    suffix: part
+    for number, part in _PART_OF_TYPE.items()
+    for suffix in (MeshPluginData.ContentType.Name(number), str(number))
+}
 
 
 class Mesh(NamedTuple):
-    """Meshes as `prepare` leaves them, for `encode`; the arrays are read-only.
+    """The meshes, or point clouds, of one step, as a batch; the arrays are read-only.
+
+    Written, it is what `prepare` gives to `encode`; read, what the parts of one step make up.
 
     Attributes:
         vertices: float32 ``[meshes, vertices, 3]``.
-        colors: uint8 ``[meshes, vertices, 3]``.
-        faces: int32 ``[meshes, faces, 3]``.
-        config: JSON.
+        colors: uint8 ``[meshes, vertices, 3]``: red, green, blue.
+        faces: int32 ``[meshes, faces, 3]``: triangles, by three indexes of vertices.
+        config: settings of three.js: "camera", "lights", "material".
+
+    >>> prepare([[0, 0, 0], [1, 0, 0], [0, 1, 0]], faces=[[0, 1, 2]])[0]
+    <Mesh: batch of 1, 3 vertices, 1 faces>
     """
 
     vertices: Array
     colors: Array | None
     faces: Array | None
-    config: str
+    config: dict[str, Any]
+
+    def __repr__(self) -> str:
+        words = f"batch of {len(self.vertices)}, {self.vertices.shape[1]} vertices"
+        words += " with colors" if self.colors is not None else ""
+        words += f", {self.faces.shape[1]} faces" if self.faces is not None else ""
+        return f"<Mesh: {words}>"
 
 
 def prepare(
@@ -88,7 +121,7 @@ def prepare(
         notes += [note] if note else []
     if faces is not None:
         triangles = _faces(_for_each_mesh("faces", faces, meshes), count)
-    return Mesh(points, tints, triangles, _json(config_dict)), "; ".join(notes)
+    return Mesh(points, tints, triangles, _config(config_dict)), "; ".join(notes)
 
 
 def _triples(name: str, value: Any) -> Array:
@@ -141,15 +174,17 @@ def _own(array: Array, dtype: npt.DTypeLike) -> Array:
     return copy
 
 
-def _json(config: Mapping[str, Any] | None) -> str:
+def _config(config: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A copy of what JSON has."""
     if config is None:
-        return "{}"
+        return {}
     if not isinstance(config, Mapping):
         raise TypeError(f"config_dict: want a dict, got {type(config).__name__}")
     try:
-        return json.dumps(dict(config), sort_keys=True, allow_nan=False)
+        copy: dict[str, Any] = json.loads(json.dumps(dict(config), allow_nan=False))
     except (TypeError, ValueError) as error:
         raise type(error)(f"config_dict: {error}") from error
+    return copy
 
 
 def encode(
@@ -168,6 +203,7 @@ def encode(
         (MeshPluginData.FACE, mesh.faces),
         (MeshPluginData.COLOR, mesh.colors),
     ]
+    config = json.dumps(mesh.config, sort_keys=True)
     components = sum(1 << content_type for content_type, array in parts if array is not None)
     values = []
     for content_type, array in parts:
@@ -176,7 +212,7 @@ def encode(
         content = MeshPluginData(
             name=tag,
             content_type=content_type,
-            json_config=mesh.config,
+            json_config=config,
             shape=array.shape,
             components=components,
         )
@@ -191,3 +227,106 @@ def encode(
         part = f"{tag}_{MeshPluginData.ContentType.Name(content_type)}"
         values.append(Summary.Value(tag=part, metadata=metadata, tensor=tensor.encode(array)))
     return values
+
+
+def part_of(tag: str, metadata: SummaryMetadata) -> tuple[str, Part]:
+    """The name of the mesh that a tag belongs to, and which part of it the tag has.
+
+    Both stand in the metadata. Where they do not, the tag's end says it; where that does not
+    either, the tag is taken for vertices.
+
+    >>> mesh, _ = prepare([[0, 0, 0]])
+    >>> (value,) = encode("cloud", mesh)
+    >>> part_of(value.tag, value.metadata)
+    ('cloud', 'vertices')
+    >>> part_of("cloud_COLOR", SummaryMetadata())
+    ('cloud', 'colors')
+    """
+    data = _plugin_data(metadata)
+    head, _, end = tag.rpartition("_")
+    by_tag = _PART_OF_SUFFIX.get(end)
+    part = _PART_OF_TYPE.get(data.content_type) or by_tag or "vertices"
+    return data.name or (head if by_tag else tag), part
+
+
+def config_of(metadata: SummaryMetadata) -> dict[str, Any]:
+    """The settings of three.js in a tag's metadata, as `Mesh` has them; without any, empty.
+
+    Raises:
+        DecodeError: they are no JSON object.
+    """
+    text = _plugin_data(metadata).json_config
+    try:
+        config = json.loads(text or "null")
+    except (ValueError, RecursionError) as error:
+        raise DecodeError(f"settings of a mesh that are no JSON: {error}") from error
+    if config is None:  # as tensorboardX says "none"
+        return {}
+    if not isinstance(config, dict):
+        raise DecodeError(f"settings of a mesh that are no JSON object: {text[:40]!r}")
+    return config
+
+
+def _plugin_data(metadata: SummaryMetadata) -> MeshPluginData:
+    try:
+        return MeshPluginData.FromString(metadata.plugin_data.content)
+    except message.DecodeError:
+        return MeshPluginData()  # the tag may say it
+
+
+def decode(value: Summary.Value, metadata: SummaryMetadata) -> Array:
+    """One part of a mesh, read-only: that of `Mesh` which `part_of` names, in its dtype.
+
+    Args:
+        metadata: of the tag.
+
+    Raises:
+        DecodeError: no tensor of real numbers of shape ``[meshes, items, 3]``; colors or faces that
+            are no whole numbers, or too large for their dtype.
+
+    >>> mesh, _ = prepare([[0, 0, 0], [1, 0, 0], [0, 1, 0]], faces=[[0, 1, 2]])
+    >>> [decode(value, value.metadata).dtype.name for value in encode("cube", mesh)]
+    ['float32', 'int32']
+    """
+    _, part = part_of(value.tag, metadata)
+    proto = tensor.of_value(value, f"{part} of a mesh")
+    array = tensor.decode(proto)
+    if array.dtype.kind not in "iuf" or array.ndim != 3 or array.shape[2] != 3:
+        raise DecodeError(
+            f"{part} of a mesh as {tensor.dtype_name(proto.dtype)} of shape {list(array.shape)}, "
+            "where numbers of shape [meshes, n, 3] belong"
+        )
+    with np.errstate(over="ignore", invalid="ignore"):
+        cast: Array = array.astype(_DTYPES[part], copy=False)
+    if cast is not array and part != "vertices":
+        wrong = array[cast != array]
+        if wrong.size:
+            raise DecodeError(f"{part} of a mesh that are no {cast.dtype}: {wrong[0]}")
+    cast.flags.writeable = False
+    return cast
+
+
+def pair(steps: npt.NDArray[np.int64], other_steps: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """For each point of one part, the index of the point of another that belongs to it, or -1.
+
+    The first of a step belongs to the other's first of that step, the second to the second, and so
+    on, whatever the order of the steps.
+
+    Args:
+        steps: [n].
+        other_steps: [m].
+
+    Returns:
+        int64 [n].
+
+    >>> pair(np.array([3, 0, 3, 7]), np.array([0, 3, 5, 3]))
+    array([ 1,  0,  3, -1])
+    """
+    order, other_order = (np.argsort(some, kind="stable") for some in (steps, other_steps))
+    ours, theirs = steps[order], other_steps[other_order]
+    which = np.arange(len(ours)) - np.searchsorted(ours, ours)  # of the points of its step
+    place = np.searchsorted(theirs, ours) + which
+    paired = np.full(len(steps), -1, np.int64)
+    found = place < np.searchsorted(theirs, ours, "right")
+    paired[order[found]] = other_order[place[found]]
+    return paired

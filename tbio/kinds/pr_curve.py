@@ -3,18 +3,21 @@
 One encoding is in use (tensorboard/plugins/pr_curve/metadata.py and summary.py): a tensor of floats
 of shape [6, T] with the rows true positives, false positives, true negatives, false negatives,
 precision and recall, and plugin "pr_curves" on the tag's first value. The thresholds are not
-stored: there are T of them, evenly spaced from 0 to 1 (pr_curves_plugin.py).
+stored: there are T of them, evenly spaced from 0 to 1 (pr_curves_plugin.py). What is
+read is a `PrCurve`.
 """
 
 from __future__ import annotations
 
 import operator
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from tbio import arrays, plugins, tensor
+from tbio.errors import DecodeError
 from tbio.proto.plugin_data_pb2 import PrCurvePluginData
 from tbio.proto.summary_pb2 import DATA_CLASS_TENSOR, Summary, SummaryMetadata
 
@@ -28,6 +31,116 @@ DEFAULT_THRESHOLDS = 127
 _MOST_THRESHOLDS = 1 << 20
 _LARGEST_SUM = 2.0**127  # a float32 holds it
 _LEAST_COUNT = 1e-7  # in place of 0 as a divisor, as in summary.py
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class PrCurve:
+    """How a binary classifier does that says "true" where its score reaches a threshold.
+
+    The counts are floats, since predictions may have weights. Where no prediction reaches a
+    threshold precision is not defined; writers put 0 there, some NaN. At the end of the curve
+    TensorBoard leaves such thresholds out (``_make_pr_entry``); here they stay.
+
+    Attributes:
+        rows: float32 [6, T], read-only: the curve as it is stored.
+
+    >>> curve = PrCurve(of_predictions([0, 1, 1], [0.4, 0.6, 0.9], num_thresholds=3)[0])
+    >>> curve
+    <PrCurve of 3 thresholds: average precision 1>
+    >>> curve.thresholds, curve.recall
+    (array([0. , 0.5, 1. ]), array([1., 1., 0.], dtype=float32))
+    """
+
+    rows: Curve
+
+    def __repr__(self) -> str:
+        ap = self.average_precision
+        return f"<PrCurve of {self.num_thresholds} thresholds: average precision {ap:.4g}>"
+
+    @property
+    def num_thresholds(self) -> int:
+        """T, the number of thresholds."""
+        return len(self._row(0))
+
+    def _row(self, index: int) -> Curve:
+        row: Curve = self.rows[index]
+        return row
+
+    @property
+    def thresholds(self) -> npt.NDArray[np.float64]:
+        """float64 [T], evenly spaced from 0 to 1."""
+        return np.linspace(0.0, 1.0, self.num_thresholds)
+
+    @property
+    def true_positives(self) -> Curve:
+        """float32 [T]: the weight of the positives that reach each threshold."""
+        return self._row(0)
+
+    @property
+    def false_positives(self) -> Curve:
+        """float32 [T]: the weight of the negatives that reach each threshold."""
+        return self._row(1)
+
+    @property
+    def true_negatives(self) -> Curve:
+        """float32 [T]: the weight of the negatives that stay below."""
+        return self._row(2)
+
+    @property
+    def false_negatives(self) -> Curve:
+        """float32 [T]: the weight of the positives that stay below."""
+        return self._row(3)
+
+    @property
+    def precision(self) -> Curve:
+        """float32 [T]: true positives of all that reach the threshold."""
+        return self._row(4)
+
+    @property
+    def recall(self) -> Curve:
+        """float32 [T]: true positives of all that are positive."""
+        return self._row(5)
+
+    @property
+    def average_precision(self) -> float:
+        """The area under the curve as steps: the mean of precision over recall.
+
+        At each threshold, precision times what recall it has beyond the next higher one, without
+        interpolation. That is scikit-learn's ``average_precision_score``, but of scores rounded
+        down to the thresholds. NaN where recall changes at a precision of NaN.
+        """
+        recall = np.append(self.recall.astype(np.float64), 0.0)
+        with np.errstate(invalid="ignore", over="ignore"):  # of a log with infinities
+            gained = recall[:-1] - recall[1:]
+            counts = gained != 0  # where nothing is gained, a precision of NaN is none's loss
+            return float((gained[counts] * self.precision[counts]).sum())
+
+
+def decode(value: Summary.Value, metadata: SummaryMetadata) -> PrCurve:
+    """The curve of a summary value.
+
+    Args:
+        metadata: of the tag, of no effect here: TensorBoard takes the number of thresholds from the
+            shape as well.
+
+    Raises:
+        DecodeError: no tensor of real numbers of shape [6, T].
+
+    >>> curve, _ = of_predictions([0, 1, 1], [0.4, 0.6, 0.9], num_thresholds=3)
+    >>> decode(encode("pr", curve), metadata(3)).precision
+    array([0.6666667, 1.       , 0.       ], dtype=float32)
+    """
+    proto = tensor.of_value(value, "a PR curve")
+    rows = tensor.decode(proto)
+    if rows.dtype.kind not in "biuf" or rows.ndim != 2 or len(rows) != 6:
+        raise DecodeError(
+            f"a PR curve of {tensor.dtype_name(proto.dtype)} of shape {list(rows.shape)}, "
+            "where six rows of numbers belong"
+        )
+    with np.errstate(over="ignore"):
+        rows = rows.astype(np.float32, copy=False)
+    rows.flags.writeable = False
+    return PrCurve(rows)
 
 
 def metadata(num_thresholds: int, display_name: str = "", description: str = "") -> SummaryMetadata:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tbio import arrays, tensor
+from tbio.errors import DecodeError
 from tbio.kinds import text
 from tbio.proto import tensor_pb2
 from tbio.proto.summary_pb2 import DATA_CLASS_TENSOR, Summary, SummaryMetadata
@@ -115,6 +116,45 @@ def encode(tag: str, value: RawTensor) -> Summary.Value:
     if value.dtype in _BITS:  # encoded so far as the unsigned integers that its bits are
         proto.dtype = _BITS[value.dtype][0]
     return Summary.Value(tag=tag, tensor=proto)
+
+
+def decode(value: Summary.Value, metadata: SummaryMetadata) -> npt.NDArray[Any]:
+    """The tensor of any plugin, read-only.
+
+    Strings are an object array of ``bytes``; bfloat16 and float8 come as float32, which holds them
+    exactly. The old forms of a number, an image and a clip are what TensorBoard makes tensors of
+    them (tensorboard/data_compat.py): a float32 of rank 0; [width, height, image];
+    [[WAV, label]], the label empty.
+
+    Args:
+        metadata: of the tag, for the message of the error.
+
+    Raises:
+        DecodeError: a value without a tensor; one that does not make sense, see
+            `tbio.tensor.decode`.
+
+    >>> decode(encode("weights", prepare([0.5, 1.0])), metadata())
+    array([0.5, 1. ])
+    """
+    field = value.WhichOneof("value")
+    if field == "simple_value":
+        array = np.array(value.simple_value, np.float32)
+    elif field == "image":
+        image = value.image
+        size = str(image.width).encode(), str(image.height).encode()
+        array = np.array([*size, image.encoded_image_string], object)
+    elif field == "audio":
+        array = np.array([[value.audio.encoded_audio_string, b""]], object)
+    elif field is None and metadata.plugin_data.content:
+        plugin = metadata.plugin_data
+        raise DecodeError(
+            f"a value without a tensor: the data of plugin {plugin.plugin_name!r} are the "
+            f"{len(plugin.content)} bytes of plugin_data.content in the tag's metadata"
+        )
+    else:
+        array = tensor.decode(tensor.of_value(value, "a value"))
+    array.flags.writeable = False
+    return array
 
 
 def metadata(display_name: str = "", description: str = "") -> SummaryMetadata:

@@ -95,6 +95,9 @@ def decode(value: Summary.Value) -> tuple[Any, np.dtype[Any]]:
     proto = value.tensor
     if not tensor.is_numeric(proto):
         raise DecodeError(f"a scalar of {tensor.dtype_name(proto.dtype)}")
+    rank = len(proto.tensor_shape.dim)
+    if rank > tensor.MAX_RANK:
+        raise DecodeError(f"a scalar of rank {rank}")
     shape = [dim.size for dim in proto.tensor_shape.dim]
     if math.prod(shape) != 1 and min(shape, default=0) >= 0:
         raise DecodeError(f"a scalar of shape {shape}")

@@ -5,7 +5,8 @@ draws rank 0 as the Markdown it is, rank 1 as a column, rank 2 as a table, and o
 first slice.
 
 torch and tensorboardX write a string as an array of one, which is drawn as a table of one cell;
-here it is rank 0, as in TF 2. They also put `TAG_SUFFIX` behind the tag.
+here it is rank 0, as in TF 2, and both are read as a ``str``. They also put `TAG_SUFFIX` behind the
+tag.
 """
 
 from __future__ import annotations
@@ -104,6 +105,31 @@ def encode(tag: str, text: npt.NDArray[Any]) -> Summary.Value:
     [b'*hi*']
     """
     return Summary.Value(tag=tag, tensor=tensor.encode(text))
+
+
+def decode(value: Summary.Value, metadata: SummaryMetadata) -> str | npt.NDArray[Any]:
+    """A text as ``str``; a list or a table of texts as a read-only object array of ``str``.
+
+    Rank 0 and shape [1], which is how torch and tensorboardX write a string, are a ``str``;
+    anything else is an array of the tensor's shape. Bytes that are not UTF-8 are shown as
+    ``\\xff``.
+
+    Args:
+        metadata: of the tag, of no effect here.
+
+    Raises:
+        DecodeError: no strings.
+
+    >>> decode(encode("note", prepare(["*hi*"])), metadata())
+    '*hi*'
+    >>> decode(encode("note", prepare(["a", "b"])), metadata())
+    array(['a', 'b'], dtype=object)
+    """
+    texts = tensor.decode_text(tensor.of_value(value, "a text"))
+    if texts.shape in ((), (1,)):
+        return str(texts.item())
+    texts.flags.writeable = False
+    return texts
 
 
 def metadata(display_name: str = "", description: str = "") -> SummaryMetadata:

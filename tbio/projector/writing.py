@@ -1,16 +1,4 @@
-"""Embeddings for TensorBoard's Projector: points, their labels and their images, as files.
-
-The Projector reads no events (tensorboard/plugins/projector/projector_plugin.py of 2.21). It looks
-for ``projector_config.pbtxt`` in the folder of each run that it knows of, and for the files which
-that names, inside the same folder. The layout is that of torch and tensorboardX::
-
-    <run>/projector_config.pbtxt                 one entry an embedding
-    <run>/<step, 5 digits>/<tag>/tensors.tsv     or tensors.bytes: the points
-                                 metadata.tsv    their labels
-                                 sprite.png      their images, in a grid
-
-`prepare` checks and copies, in the caller. `write` is all that touches the disk.
-"""
+"""Embeddings, written: `prepare` checks and copies in the caller; `write` touches the disk."""
 
 from __future__ import annotations
 
@@ -33,9 +21,8 @@ from google.protobuf import text_format
 from tbio import arrays
 from tbio.kinds import png
 from tbio.kinds.pixels import Pixels, tiled, to_pixels
+from tbio.projector.config import BLANK, CONFIG_NAME
 from tbio.proto.projector_pb2 import EmbeddingInfo, ProjectorConfig
-
-CONFIG_NAME = "projector_config.pbtxt"
 
 #: The largest sprite that TensorBoard's page loads (vz_projector/data-provider.ts).
 MAX_SPRITE_PIXELS = 8192
@@ -44,14 +31,11 @@ MAX_SPRITE_PIXELS = 8192
 #: slow to make, three times the size, and slow to load.
 TSV_NUMBERS = 1 << 16
 
-#: Put into a line that is blank, which the page would pass over, so that all labels behind it would
-#: go to the wrong points. A zero width space: nothing to see, and JavaScript's trim() leaves it.
-_BLANK = "\u200b"
 _CLEAN = str.maketrans("\t\n\r", "   ")
 _LOCK_SECONDS = 2.0
 
 
-class Embedding(NamedTuple):
+class Prepared(NamedTuple):
     """What `write` writes; shares no memory with what the user gave.
 
     Attributes:
@@ -70,7 +54,7 @@ def prepare(
     metadata: Iterable[Any] | None = None,
     label_img: Any = None,
     metadata_header: Iterable[Any] | None = None,
-) -> tuple[Embedding, str]:
+) -> tuple[Prepared, str]:
     """Check and copy an embedding; with it what its user should be warned of, "" for nothing.
 
     Args:
@@ -100,7 +84,7 @@ def prepare(
     if label_img is not None:
         images, more = _images(label_img, count)
         notes.append(more)
-    return Embedding(vectors, text, images), "; ".join(filter(None, notes))
+    return Prepared(vectors, text, images), "; ".join(filter(None, notes))
 
 
 def _vectors(mat: Any) -> tuple[npt.NDArray[np.float32], str]:
@@ -139,7 +123,7 @@ def _metadata(metadata: Iterable[Any], header: Iterable[Any] | None, count: int)
             raise ValueError(f"metadata_header: want names, each of them once, got {names}")
         table.insert(0, names)
     lines = ["\t".join(row) for row in table]
-    text = "".join(f"{_BLANK * _is_blank(line)}{line}\n" for line in lines)
+    text = "".join(f"{BLANK * _is_blank(line)}{line}\n" for line in lines)
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -256,7 +240,7 @@ def _shrunk(images: Pixels, side: int) -> Pixels:
 # ------------------------------------------------------------------ files
 
 
-def write(folder: str | os.PathLike[str], tag: str, step: int, embedding: Embedding) -> None:
+def write(folder: str | os.PathLike[str], tag: str, step: int, embedding: Prepared) -> None:
     """Write an embedding's files, and its entry into the run's ``projector_config.pbtxt``.
 
     The entries of others stay as they are; one of the same tag and step is replaced (but keeps its
