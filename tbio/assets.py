@@ -75,7 +75,7 @@ def assets(folder: str | os.PathLike[str]) -> dict[str, dict[str, Asset]]:
     b'trace'
     """
     found: dict[str, dict[str, Asset]] = {}
-    for inside, files in storage.walk(f"{os.fspath(folder).rstrip('/')}/{FOLDER}", _any):
+    for inside, files in storage.walk(storage.inside(os.fspath(folder), FOLDER), _any):
         if inside == ".":  # what is no plugin's
             continue
         plugin, _, way = inside.partition("/")

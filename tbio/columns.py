@@ -256,8 +256,8 @@ class FileOrder:
         ordinals: which events have a summary.
         steps: the steps of those.
         wall_times: their wall times, seconds since the epoch.
-        mentions: tag -> for each value that names it, or mere metadata, its event's place in these
-            three, and how many values of the tag the event brought before it.
+        mentions: tag -> for each value that names it, or mere metadata, two numbers: its event's
+            place in these three, and how many values of the tag the event brought before it.
         versions: (ordinal, version) of each file_version event.
         first_nan: the first event with a wall time that is no number, or None.
     """
@@ -267,7 +267,7 @@ class FileOrder:
         self.ordinals = array("q")
         self.steps = array("q")
         self.wall_times = array("d")
-        self.mentions: dict[str, list[tuple[int, int]]] = {}
+        self.mentions: dict[str, array[int]] = {}
         self.versions: list[tuple[int, float]] = []
         self.first_nan: int | None = None
 
@@ -291,7 +291,7 @@ class FileOrder:
         met: dict[str, int] = {}
         for tag, holds_something in tags:
             before = met.get(tag, 0)
-            self.mentions.setdefault(tag, []).append((len(self.ordinals), before))
+            self.mentions.setdefault(tag, array("q")).extend((len(self.ordinals), before))
             met[tag] = before + holds_something
         self.ordinals.append(ordinal)
         self.steps.append(event.step)

@@ -72,6 +72,12 @@ class DecodeError(TbioError, ValueError):
         return f"{', '.join(where)}: {self.what}" if where else self.what
 
 
+def _brief(name: object) -> str:
+    """A name for a message: a log may have some of any length."""
+    text = repr(name)
+    return text if len(text) <= 100 else f"{text[:97]}..."
+
+
 class NotFoundError(TbioError, KeyError):
     """A name that the log does not hold."""
 
@@ -84,15 +90,15 @@ class NotFoundError(TbioError, KeyError):
         known = sorted(names)
         near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
         if near:
-            hint = "nearest: " + ", ".join(map(repr, near))
+            hint = "nearest: " + ", ".join(map(_brief, near))
         elif known:
             more = f" and {len(known) - 5} more" if len(known) > 5 else ""
-            hint = "there are: " + ", ".join(map(repr, known[:5])) + more
+            hint = "there are: " + ", ".join(map(_brief, known[:5])) + more
         else:
             hint = "there are none"
         self.name = name
         self.nearest = near
-        self.message = f"no {self.noun} {name!r}{f' in {where}' if where else ''}; {hint}"
+        self.message = f"no {self.noun} {_brief(name)}{f' in {where}' if where else ''}; {hint}"
 
     def __str__(self) -> str:  # KeyError would print the repr of its argument
         return self.message

@@ -7,18 +7,21 @@ backend/event_processing/plugin_event_multiplexer.py agree).
 
 from __future__ import annotations
 
+import contextlib
 import os
 import posixpath
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias, cast
 
 from tbio import projector
 from tbio.columns import FileColumns, Wanted
-from tbio.errors import RunNotFoundError
+from tbio.errors import DecodeError, RunNotFoundError, TbioWarning
 from tbio.event_file import EventFileReader, is_event_file
 from tbio.kinds import layout
 from tbio.kinds.layout import Layout
+from tbio.lock import Lock
 from tbio.projector import Embedding
 from tbio.proto.event_pb2 import Event
 from tbio.record_file import OnDamage, RecordFileReader, check_on_damage
@@ -26,7 +29,7 @@ from tbio.rules import Duplicates, Order, Restarts, Rules
 from tbio.run import Run, TagInfo
 from tbio.selection import Selection, StepRange, Steps, kind_set, matcher, step_range
 from tbio.sessions import Mode, sessions
-from tbio.storage import File, ObjectFile, file_at, is_url, walk
+from tbio.storage import File, ObjectFile, file_at, inside, is_url, split, walk
 from tbio.tables import ScalarTable, Table
 
 if TYPE_CHECKING:
@@ -190,8 +193,9 @@ class _Asked:
 
     def of_files(self, rules: Rules) -> Wanted:
         """What is to be kept of the files, for these rules to be followed."""
-        # A point that is not asked for may still make others void in TensorBoard.
-        steps = None if rules.emulates else self.steps
+        # A point that is not asked for may still make others void in TensorBoard, and where a clock
+        # went back it tells the place of those that follow it.
+        steps = None if rules.emulates or rules.order == "time" else self.steps
         return Wanted(self.tag, self.kinds, steps, rules.emulates, self.on_damage)
 
 
@@ -214,6 +218,8 @@ class _Root:
 
     def run_in(self, folder: str) -> str:
         """The name of the run in a folder, which is named relative to the root."""
+        if is_url(self.name):
+            return inside(self.name, folder)
         return posixpath.normpath(posixpath.join(self.name, folder))
 
 
@@ -222,10 +228,13 @@ def _roots(source: Source) -> list[_Root]:
         for name in source:
             if not isinstance(name, str):
                 raise TypeError(f"source: want str names in a mapping, got {name!r}")
-        return [_root(posixpath.normpath(name), one) for name, one in source.items()]
+        roots = [_root(posixpath.normpath(name), one) for name, one in source.items()]
+        if len({root.name for root in roots}) < len(roots):
+            raise ValueError(f"source: want names that differ as paths, got {list(source)}")
+        return roots
     if isinstance(source, (str, os.PathLike)) or hasattr(source, "read"):
         return [_root(".", cast(OneSource, source))]
-    if isinstance(source, Iterable):
+    if isinstance(source, Iterable) and not isinstance(source, (bytes, bytearray)):
         return [_root(_name_of(one, at), one) for at, one in enumerate(source)]
     raise TypeError(f"source: want a path, a file, a list or a mapping, got {source!r}")
 
@@ -259,6 +268,10 @@ class TagTable(list[TagInfo]):
     Columns: run, kind, tag, plugin, count, first_step, last_step.
     """
 
+    def __repr__(self) -> str:
+        _, _, rows = repr(self.table).partition("\n")
+        return f"<TagTable: {len(self)} tags>\n{rows}"
+
     @property
     def table(self) -> Table:
         """The same as a `Table` of columns."""
@@ -277,8 +290,16 @@ class TagTable(list[TagInfo]):
         return self.table.to_arrow()
 
 
+#: How many sources the repr of a `LogDir` names.
+_SHOWN_SOURCES = 5
+
+
 class LogDir(Mapping[str, Run]):
-    """Run name -> `Run`, sorted by name. Made by `tbio.open`."""
+    """Run name -> `Run`, sorted by name. Made by `tbio.open`.
+
+    Several threads may read at once, but none while another one calls `reload`. Logs, runs and
+    series can be pickled, unless their source is a file object.
+    """
 
     def __init__(self, roots: list[_Root], asked: _Asked, rules: Rules) -> None:
         self._roots = roots
@@ -286,11 +307,13 @@ class LogDir(Mapping[str, Run]):
         self._rules = rules
         self._files: dict[tuple[str, str], FileColumns] = {}  # by run and name
         self._runs: dict[str, Run] | None = None
+        self._lock = Lock()
 
     def _found(self) -> dict[str, Run]:
-        if self._runs is None:
-            self._runs = self._discover({})
-        return self._runs
+        with self._lock:
+            if self._runs is None:
+                self._runs = self._discover({})
+            return self._runs
 
     def _discover(self, known: dict[str, Run]) -> dict[str, Run]:
         asked, rules = self._asked, self._rules
@@ -305,7 +328,7 @@ class LogDir(Mapping[str, Run]):
                         columns = FileColumns(file, wanted)
                     found.setdefault(name, {})[file.name] = columns
                     if not isinstance(root.at, File):
-                        folders.setdefault(name, {})[os.path.dirname(file.name)] = None
+                        folders.setdefault(name, {})[split(file.name)[0]] = None
         self._files = {
             (name, path): columns
             for name, files in found.items()
@@ -358,8 +381,10 @@ class LogDir(Mapping[str, Run]):
         return len(self._found())
 
     def __repr__(self) -> str:
-        names = ", ".join(str(root.at) for root in self._roots)
-        return f"<LogDir {names}: {len(self)} runs>"
+        names = [str(root.at) for root in self._roots]
+        if len(names) > _SHOWN_SOURCES:
+            names[_SHOWN_SOURCES:] = [f"... ({len(names)} in all)"]
+        return f"<LogDir {', '.join(names)}: {len(self)} runs>"
 
     def reload(self) -> None:
         """Look again: for new runs and files, and for what was appended to those known.
@@ -368,7 +393,8 @@ class LogDir(Mapping[str, Run]):
         replaced, or has shrunk, is read again as a whole, and the runs of files that are gone go.
         Series taken before stay as they were.
         """
-        self._runs = self._discover(self._found())
+        with self._lock:
+            self._runs = self._discover(self._found())
 
     def tags(self) -> TagTable:
         """Every tag of every run: its kind, plugin, number of points and range of steps."""
@@ -387,14 +413,21 @@ class LogDir(Mapping[str, Run]):
         return sessions(self, modes, all_runs=all_runs)
 
     def layout(self) -> Layout:
-        """The custom scalars of all runs, merged by category as TensorBoard does it."""
-        layouts = (run.layout for run in self.values())
-        return layout.merged(one for one in layouts if one is not None)
+        """The custom scalars of all runs, merged by category as TensorBoard does it.
+
+        One that cannot be decoded is passed over, and told of as ``on_damage`` says.
+        """
+        found = []
+        for name, run in self.items():
+            with self._passing_over(name):
+                found.append(run.layout)
+        return layout.merged(one for one in found if one is not None)
 
     def embeddings(self) -> dict[str, Mapping[str, Embedding]]:
         """Folder, named like a run -> name -> `Embedding`: the projector's files below the logs.
 
-        Of every folder that has such, with an event file or without one.
+        Of every folder that has such, with an event file or without one. A config that cannot be
+        read is passed over, and told of as ``on_damage`` says.
         """
         found: dict[str, dict[str, Embedding]] = {}
         for root in self._roots:
@@ -402,8 +435,21 @@ class LogDir(Mapping[str, Run]):
                 for folder, path in projector.find(root.at).items():
                     name = root.run_in(folder)
                     if self._asked.run(name):
-                        found.setdefault(name, {}).update(projector.read(path))
+                        with self._passing_over(name):
+                            embeddings = projector.read(path)
+                            found.setdefault(name, {}).update(embeddings)
         return dict(sorted(found.items()))
+
+    @contextlib.contextmanager
+    def _passing_over(self, run: str) -> Iterator[None]:
+        """Leave out what of one run cannot be decoded, for the sake of the others."""
+        try:
+            yield
+        except DecodeError as error:
+            if self._asked.on_damage == "raise":
+                raise
+            if self._asked.on_damage == "warn":
+                warnings.warn(f"run {run!r}: left out: {error}", TbioWarning, stacklevel=4)
 
     def scalar_table(self) -> ScalarTable:
         """Every scalar of every run as one table, by run and tag."""

@@ -65,6 +65,11 @@ class FileReport:
     tail: Damage | None = None
     error: str = ""
 
+    def __repr__(self) -> str:
+        damage = f", {len(self.damages)} damaged places" if self.damages else ""
+        error = f", {self.error}" if self.error else ""
+        return f"<FileReport {self.path!r}: {self.events} events{damage}{error}>"
+
     @property
     def damages(self) -> list[Damage]:
         """Every damaged stretch; a record that is still being written is none."""

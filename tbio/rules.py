@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 import numpy as np
 import numpy.typing as npt
 
-from tbio.columns import Column, FileColumns, SessionStart
+from tbio.columns import Column, FileColumns
 
 #: What restarts make void:
 #:
@@ -137,18 +137,28 @@ class RunOrder:
         The order within a file stays: a point whose wall time is before that of an earlier point
         of its file counts as being of the same time.
         """
-        times = [
-            _times(piece, file.starts) for file, piece in zip(self._files, pieces, strict=True)
+        times, are_starts = [], []
+        steps = [start.step for file in self._files for start in file.starts]
+        for file, piece in zip(self._files, pieces, strict=True):
+            own = np.array(() if piece is None else piece.wall_times, np.float64)
+            before = [
+                0 if piece is None else piece.points_before(number)
+                for number in range(1, len(file.starts) + 1)
+            ]
+            own = np.insert(own, before, [start.latest for start in file.starts])
+            own[np.isnan(own)] = -np.inf
+            times.append(np.maximum.accumulate(own))
+            are_starts.append(np.insert(np.zeros(len(own) - len(before), bool), before, True))
+        is_start = np.concatenate(are_starts)
+        order = np.argsort(np.concatenate(times), kind="stable")
+        # For each, how many of its sort stand before it in the files.
+        number = np.where(is_start, np.cumsum(is_start), np.cumsum(~is_start)) - 1
+        number, is_start = number[order], is_start[order]
+        places = np.cumsum(~is_start)[is_start]
+        return number[~is_start], [
+            (place, steps[start])
+            for place, start in zip(places.tolist(), number[is_start].tolist(), strict=True)
         ]
-        starts = []
-        for at, (file, piece) in enumerate(zip(self._files, pieces, strict=True)):
-            for number, start in enumerate(file.starts, 1):
-                latest = start.latest if start.latest == start.latest else -np.inf
-                place = piece.points_before(number) if piece is not None else 0
-                place += sum(int(np.searchsorted(one, latest, "right")) for one in times[:at])
-                place += sum(int(np.searchsorted(one, latest, "left")) for one in times[at + 1 :])
-                starts.append((place, start.step))
-        return np.argsort(np.concatenate(times), kind="stable"), starts
 
     # -------------------------------------------------------------- emulations
 
@@ -173,13 +183,14 @@ class RunOrder:
 
         And how many values of the tag that event brought before it.
         """
-        mentions: list[tuple[int, int]] = []
+        places, behind = [], []
         before = 0
         for file in self._files:
-            for at, behind in file.order.mentions.get(tag, ()):
-                mentions.append((before + at, behind))
+            pairs = np.array(file.order.mentions.get(tag, ()), np.int64)
+            places.append(pairs[::2] + before)
+            behind.append(pairs[1::2])
             before += len(file.order.ordinals)
-        return _columns(mentions)
+        return np.concatenate(places), np.concatenate(behind)
 
     @cached_property
     def _summaries(self) -> tuple[Longs, Longs]:
@@ -266,20 +277,6 @@ def joined_steps(pieces: Iterable[Column | None]) -> Longs:
     return np.concatenate(steps) if steps else np.empty(0, np.int64)
 
 
-def _times(piece: Column | None, starts: Sequence[SessionStart]) -> npt.NDArray[np.float64]:
-    """For each point of a column the latest wall time so far: never falling."""
-    if piece is None:
-        return np.empty(0)
-    times = np.array(piece.wall_times)
-    times[np.isnan(times)] = -np.inf
-    for number, start in enumerate(starts, 1):
-        after = piece.points_before(number)
-        if after < len(times) and start.latest == start.latest:
-            times[after] = max(times[after], start.latest)
-    latest: npt.NDArray[np.float64] = np.maximum.accumulate(times)
-    return latest
-
-
 def _columns(pairs: Sequence[tuple[int, int]]) -> tuple[Longs, Longs]:
     both = np.array(pairs, np.int64).reshape(-1, 2)
     return both[:, 0], both[:, 1]
@@ -313,11 +310,15 @@ def one_each(steps: Longs, duplicates: Duplicates) -> Longs:
 
 
 def mean_each(steps: Longs, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The mean of the values of each step, at the place of its last point."""
+    """The mean of the values of each step, at the place of its last point.
+
+    As floats add: too large a sum is infinite, and infinities of both signs give NaN.
+    """
     distinct, group = np.unique(steps, return_inverse=True)
     total = np.zeros(len(distinct), values.dtype if values.dtype.kind in "cO" else np.float64)
-    np.add.at(total, group, values)
-    mean = total / np.bincount(group, minlength=len(distinct))
+    with np.errstate(over="ignore", invalid="ignore"):
+        np.add.at(total, group, values)
+        mean = total / np.bincount(group, minlength=len(distinct))
     if values.dtype.kind == "f":
         mean = mean.astype(values.dtype)
     whole: npt.NDArray[Any] = mean[group[one_each(steps, "last")]]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import ModuleType
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -43,10 +43,11 @@ from tbio.kinds.hparams import RunHParams
 from tbio.kinds.image import Image
 from tbio.kinds.layout import Layout
 from tbio.kinds.pr_curve import PrCurve
+from tbio.lock import Lock
 from tbio.places import Places
 from tbio.projector import Embedding
 from tbio.proto.event_pb2 import Event
-from tbio.proto.summary_pb2 import SummaryMetadata
+from tbio.proto.summary_pb2 import Summary, SummaryMetadata
 from tbio.record import Damage
 from tbio.record_file import FileReport
 from tbio.rules import Rules, RunOrder, joined_steps, mean_each, one_each
@@ -58,6 +59,7 @@ from tbio.series import (
     ScalarSeries,
     Series,
     ValueSeries,
+    brief,
     joined,
 )
 
@@ -95,7 +97,7 @@ class Hidden(NamedTuple):
     duplicates: int = 0
 
 
-@dataclass
+@dataclass(repr=False)
 class RunReport:
     """What was read of a run, and what was not.
 
@@ -136,6 +138,18 @@ class RunReport:
         """Path and stretch of all that is damaged."""
         return [(file.path, damage) for file in self.files for damage in file.damages]
 
+    def __repr__(self) -> str:
+        counts = {
+            "problems": len(self.problems),
+            "damages": len(self.damages),
+            "unreadable files": sum(bool(file.error) for file in self.files),
+            "restarted": self.restarted,
+            "duplicates": self.duplicates,
+        }
+        lost = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+        read = f"{self.events} events, {self.size} bytes of {len(self.files)} files"
+        return f"<RunReport: {read}; {lost or 'complete'}>"
+
     @property
     def complete(self) -> bool:
         """Whether everything that the files hold could be read and made sense of."""
@@ -167,12 +181,28 @@ class SeriesMap(Mapping[str, S_co], Generic[S_co]):
         return tag in self._tags()
 
     def __repr__(self) -> str:
-        return f"<{self._what}: {', '.join(map(repr, self)) or 'none'}>"
+        shown = list(map(brief, itertools.islice(self, _SHOWN_TAGS)))
+        if len(self) > len(shown):
+            shown.append(f"... ({len(self)} in all)")
+        return f"<{self._what}: {', '.join(shown) or 'none'}>"
 
 
-def _value(kind: ModuleType) -> Decode:
-    """The decoder of a kind whose values all stand in summaries."""
-    return lambda event, index, metadata: kind.decode(event.summary.value[index], metadata)
+#: How many tags the repr of a map names.
+_SHOWN_TAGS = 20
+
+
+def _value(
+    decode: Callable[[Summary.Value, SummaryMetadata], Any],
+    event: Event,
+    index: int,
+    metadata: SummaryMetadata,
+) -> Any:
+    return decode(event.summary.value[index], metadata)
+
+
+def _hparams(event: Event, index: int, metadata: SummaryMetadata) -> Any:
+    """What hparams hold stands in their metadata."""
+    return hparams.decode(metadata)
 
 
 def _graph(event: Event, index: int, metadata: SummaryMetadata) -> Graph:
@@ -181,17 +211,17 @@ def _graph(event: Event, index: int, metadata: SummaryMetadata) -> Graph:
     return graph.decode(event.summary.value[index], metadata)
 
 
-#: Kind -> how a value is made of an event. What hparams hold stands in their metadata.
+#: Kind -> how a value is made of an event, by functions that can be pickled.
 _DECODERS: dict[str, Decode] = {
-    "histograms": _value(histogram),
-    "images": _value(image),
-    "audio": _value(audio),
-    "texts": _value(text),
-    "pr_curves": _value(pr_curve),
-    "meshes": _value(mesh),
-    "tensors": _value(raw_tensor),
-    "hparams": lambda event, index, metadata: hparams.decode(metadata),
-    "layouts": _value(layout),
+    "histograms": functools.partial(_value, histogram.decode),
+    "images": functools.partial(_value, image.decode),
+    "audio": functools.partial(_value, audio.decode),
+    "texts": functools.partial(_value, text.decode),
+    "pr_curves": functools.partial(_value, pr_curve.decode),
+    "meshes": functools.partial(_value, mesh.decode),
+    "tensors": functools.partial(_value, raw_tensor.decode),
+    "hparams": _hparams,
+    "layouts": functools.partial(_value, layout.decode),
     "graphs": _graph,
 }
 
@@ -239,6 +269,7 @@ class Run:
         steps: StepRange | None = None,
         folders: Sequence[str] = (),
     ) -> None:
+        self._lock = Lock()
         self.name = name
         self.folders = tuple(folders)
         self._kinds = kinds
@@ -255,20 +286,22 @@ class Run:
         self._scalars: dict[str, ScalarSeries] = {}
 
     def __repr__(self) -> str:
-        return f"<Run {self.name!r}: {len(self._files)} event files>"
+        return f"<Run {brief(self.name)}: {len(self._files)} event files>"
 
     def update(self, files: Sequence[FileColumns]) -> None:
         """Have the files, and what is new in them, read when something is asked for next."""
-        self._files = list(files)
-        self._fresh = False
+        with self._lock:
+            self._files = list(files)
+            self._fresh = False
 
     def _read(self) -> list[FileColumns]:
-        if not self._fresh:
-            self._forget()
-            for file in self._files:
-                file.read()
-            self._fresh = True
-        return self._files
+        with self._lock:
+            if not self._fresh:
+                self._forget()
+                for file in self._files:
+                    file.read()
+                self._fresh = True
+            return self._files
 
     # ------------------------------------------------------------------ by kind
 
@@ -480,16 +513,21 @@ class Run:
             one.pieces[at] = column
 
         for at, file in enumerate(self._files):
+            others = {
+                tag: assumed
+                for tag, assumed in file.assumed.items()
+                if self._plugin_of(tag) not in ("", plugins.SCALARS)
+            }
+            for tag, assumed in others.items():
+                add(at, self._plugin_of(tag), tag, assumed)
             for tag, scalars in file.scalars.items():
-                assumed = file.assumed.get(tag)
-                plugin = self._plugin_of(tag)
-                if assumed is not None and plugin not in ("", plugins.SCALARS):
-                    add(at, plugin, tag, assumed)
-                    if len(assumed) == len(scalars):
-                        continue
-                add(at, plugins.SCALARS, tag, scalars)
+                if len(scalars) > len(others.get(tag, ())):
+                    add(at, plugins.SCALARS, tag, scalars)
             for (named, tag), column in file.places.items():
-                add(at, self._plugin_of(tag) if named is None else named, tag, column)
+                plugin = self._plugin_of(tag) if named is None else named
+                if plugin == plugins.SCALARS:  # as the metadata of another file have it
+                    plugin = ""
+                add(at, plugin, tag, column)
         return found
 
     def _metadata(self, tag: str) -> SummaryMetadata:
@@ -588,7 +626,8 @@ class Run:
         """What was read, skipped, damaged and hidden. Reads the run."""
         files = self._read()
         report = RunReport([file.report for file in files])
-        report.problems = list(itertools.chain.from_iterable(file.problems for file in files))
+        for file in files:
+            report.problems += [*file.problems, *self._strays(file)]
         for kind in plugins.KINDS:
             for tag in self._tags_of(kind):
                 shown = self._shown_of(kind, tag)
@@ -596,3 +635,11 @@ class Run:
                 if shown.hidden != Hidden():
                     report.hidden[kind, tag] = shown.hidden
         return report
+
+    def _strays(self, file: FileColumns) -> Iterator[Problem]:
+        """What is no number, of a tag that another file has scalars of."""
+        for (named, tag), column in file.places.items():
+            if named is None and self._plugin_of(tag) == plugins.SCALARS:
+                for offset, step in zip(column.offsets, column.steps, strict=True):
+                    what = "a tensor that is no number, of a tag of scalars"
+                    yield Problem(file.reader.file.name, offset, tag, step, what)

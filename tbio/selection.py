@@ -106,8 +106,9 @@ class StepRange(NamedTuple):
         if self.stop is not None:
             mask &= steps < self.stop
         if self.stride != 1:
-            # Of steps and first apart, whose difference may be beyond int64.
-            mask &= steps % self.stride == (self.first or 0) % self.stride
+            # Of steps and first apart, whose difference may be beyond int64; a stride may be too.
+            whole = steps if self.stride <= np.iinfo(np.int64).max else steps.astype(object)
+            mask &= whole % self.stride == (self.first or 0) % self.stride
         return mask
 
 

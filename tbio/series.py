@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar, overload
@@ -46,6 +47,15 @@ def joined(columns: Sequence[npt.NDArray[Any]], empty: npt.DTypeLike) -> npt.NDA
     return whole
 
 
+_BRIEF = reprlib.Repr()
+_BRIEF.maxstring = 200
+
+
+def brief(name: str) -> str:
+    """The repr of a name, of bounded length: a log may hold names of any."""
+    return _BRIEF.repr(name)
+
+
 @dataclass(frozen=True)
 class Point:
     """One scalar.
@@ -81,12 +91,16 @@ class Series:
         for column in (self.steps, self.wall_times):
             column.flags.writeable = False
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.__post_init__()  # what was pickled or copied is read-only again
+
     def __len__(self) -> int:
         return len(self.steps)
 
     def __repr__(self) -> str:
-        name = type(self).__name__
-        return f"<{name} {self.tag!r} of run {self.run!r}: {len(self)} points>"
+        name, tag, run = type(self).__name__, brief(self.tag), brief(self.run)
+        return f"<{name} {tag} of run {run}: {len(self)} points>"
 
     @property
     def relative_times(self) -> npt.NDArray[np.float64]:
@@ -175,7 +189,10 @@ class ScalarSeries(Series):
             IndexError: there are not so many.
         """
         step, wall_time = int(self.steps[index]), float(self.wall_times[index])
-        return Point(range(len(self))[index], step, wall_time, self.values[index].item())
+        value = self.values[index]
+        if isinstance(value, np.generic):  # an array of objects holds Python's own numbers
+            value = value.item()
+        return Point(range(len(self))[index], step, wall_time, value)
 
 
 #: Makes a value of an event, the value's place in its summary, and the tag's metadata.
@@ -271,8 +288,9 @@ class ValueSeries(Series, Generic[T]):
 
     def _events(self) -> Iterator[Event]:
         for index, event in enumerate(self.places.events()):
-            at = int(self.places.indexes[index])
-            if event.step != self.steps[index] or at >= len(event.summary.value):
+            at, time = int(self.places.indexes[index]), self.wall_times[index]
+            same_time = event.wall_time == time or time != time
+            if event.step != self.steps[index] or not same_time or at >= len(event.summary.value):
                 file = self.places.readers[int(self.places.files[index])].file.name
                 what = "another event stands here now: the file was written anew"
                 raise DamageError(file, int(self.places.offsets[index]), "replaced", what)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import posixpath
+import re
 import stat
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -88,13 +89,20 @@ class LocalFile(File):
         return FileState(info.st_size, (info.st_dev, info.st_ino), info.st_mtime_ns)
 
 
+#: Where the file systems of fsspec tell of a file's last change, each in its own way.
+_SIGNS_OF_CHANGE = (
+    *("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "created"),
+    *("md5Hash", "generation"),
+)
+
+
 class RemoteFile(File):
     """A file of an fsspec file system, named by its URL."""
 
-    def __init__(self, filesystem: Any, path: str) -> None:
+    def __init__(self, filesystem: Any, path: str, url: str) -> None:
         self._filesystem = filesystem
         self._path = path
-        self.name = filesystem.unstrip_protocol(path)
+        self.name = url
 
     def open(self) -> ByteStream:
         """The file, through the file system's own cache of blocks."""
@@ -108,7 +116,7 @@ class RemoteFile(File):
         """
         self._filesystem.invalidate_cache(self._path)
         info = self._filesystem.info(self._path)
-        changed = [info[key] for key in ("ETag", "mtime", "LastModified", "updated") if key in info]
+        changed = [info.get(key) for key in _SIGNS_OF_CHANGE]
         return FileState(info["size"], modified=changed)
 
 
@@ -162,6 +170,38 @@ def is_url(path: str) -> bool:
     return "://" in path
 
 
+#: What stands before the path in a URL, the path, and the links of a chain behind it, such as
+#: ``simplecache::zip://logs/run::s3://bucket/logs.zip``.
+_URL = re.compile(r"((?:[^:/]+::)*[^:/]+://)(.*?)((?:::.*)?)", re.DOTALL)
+
+
+def inside(folder: str, path: str) -> str:
+    """The path or URL of what is below a folder, by its path from there.
+
+    >>> inside("s3://bucket", "logs/run"), inside("zip://logs::a.zip", "run")
+    ('s3://bucket/logs/run', 'zip://logs/run::a.zip')
+    """
+    if path == ".":
+        return folder
+    if (url := _URL.fullmatch(folder)) is None:
+        return os.path.join(folder, path)
+    head, inner, chain = url.groups()
+    return f"{head}{posixpath.join(inner, path)}{chain}"
+
+
+def split(path: str) -> tuple[str, str]:
+    """The folder of a path or URL, and the name in it.
+
+    >>> split("memory://log"), split("zip://logs/run::a.zip")
+    (('memory://', 'log'), ('zip://logs::a.zip', 'run'))
+    """
+    if (url := _URL.fullmatch(path)) is None:
+        return os.path.split(path)
+    head, inner, chain = url.groups()
+    folder, name = posixpath.split(inner)
+    return f"{head}{folder}{chain}", name
+
+
 def file_at(path: str) -> File | None:
     """The file at a path or URL; None when it is a folder.
 
@@ -172,7 +212,7 @@ def file_at(path: str) -> File | None:
     if is_url(path):
         filesystem, inner = require("fsspec").url_to_fs(path)
         if filesystem.isfile(inner):
-            return RemoteFile(filesystem, inner)
+            return RemoteFile(filesystem, inner, path)
         if filesystem.isdir(inner):
             return None
         raise FileNotFoundError(f"no such file or folder: {path}")
@@ -190,7 +230,9 @@ def child(folder: str, name: str) -> File | None:
     if is_url(folder):
         filesystem, root = require("fsspec").url_to_fs(folder)
         path = f"{root.rstrip('/')}/{name}"
-        return RemoteFile(filesystem, path) if filesystem.isfile(path) else None
+        return (
+            RemoteFile(filesystem, path, inside(folder, name)) if filesystem.isfile(path) else None
+        )
     path = os.path.join(folder, name)
     # A pipe would keep its reader waiting. (isfile says no to all that cannot be a path.)
     return LocalFile(path) if os.path.isfile(path) else None
@@ -229,7 +271,7 @@ def inner_child(folder: str, path: str) -> File | None:
 
 def base_name(file: File) -> str:
     """The file's name without its folder; bytes in it that are no UTF-8 as in `walk`."""
-    return _as_text(file.name.replace(os.sep, "/").rpartition("/")[2])
+    return _as_text(split(file.name)[1])
 
 
 def read_bytes(file: File, limit: int | None = None) -> bytes:
@@ -315,8 +357,9 @@ def _walk_remote(folder: str, wanted: Callable[[str], bool]) -> Iterator[tuple[s
     root = root.rstrip("/")
     folders: dict[str, list[File]] = {}
     for path in sorted(filesystem.find(root)):
-        relative, _, name = path[len(root) + 1 :].rpartition("/")
-        if not wanted(name):
-            continue
-        folders.setdefault(relative or ".", []).append(RemoteFile(filesystem, path))
+        way = path[len(root) :].lstrip("/")
+        relative, _, name = way.rpartition("/")
+        if wanted(name):
+            file = RemoteFile(filesystem, path, inside(folder, way))
+            folders.setdefault(relative or ".", []).append(file)
     yield from sorted(folders.items())

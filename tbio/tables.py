@@ -10,7 +10,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,10 @@ _INDEX_OF: dict[str, Callable[[ScalarSeries], Array]] = {
     "wall_time": lambda series: series.wall_times,
     "relative_time": lambda series: series.relative_times,
 }
+
+
+#: The dtype of a column without cells, by the type that they would have.
+_DTYPES: dict[Any, type] = {bool: np.bool_, int: np.int64, float: np.float64}
 
 
 class Table:
@@ -96,7 +100,15 @@ class Table:
             return cls({})
         fields: Any = getattr(kind, "_fields", None)
         names = fields or [field.name for field in dataclasses.fields(kind)]
-        return cls({name: column([getattr(row, name) for row in rows]) for name in names})
+        types = {} if rows else get_type_hints(kind)
+        return cls(
+            {
+                name: column(
+                    [getattr(row, name) for row in rows], _DTYPES.get(types.get(name), object)
+                )
+                for name in names
+            }
+        )
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), ()))
@@ -352,6 +364,11 @@ class ScalarTable:
         cells[:] = names
         return np.repeat(cells, [len(series) for series in self.series])
 
+    def _plain_value(self) -> Array | list[str | None]:
+        """The values as Polars and Arrow take them: complex and mixed numbers as text."""
+        texts = _texts(self.value)
+        return self.value if texts is None else texts
+
     def _codes(self, names: list[str]) -> tuple[list[str], Array]:
         """The distinct names, in order of appearance, and the place of each row's name in them."""
         names = list(map(_text, names))
@@ -387,7 +404,7 @@ class ScalarTable:
         for column in ("run", "tag"):
             names, codes = self._codes([getattr(series, column) for series in self.series])
             columns[column] = pa.DictionaryArray.from_arrays(codes, pa.array(names, pa.string()))
-        columns |= {"step": self.step, "wall_time": self.wall_time, "value": self.value}
+        columns |= {"step": self.step, "wall_time": self.wall_time, "value": self._plain_value()}
         return pa.table(columns)
 
     def to_polars(self) -> polars.DataFrame:
@@ -401,7 +418,7 @@ class ScalarTable:
         for column in ("run", "tag"):
             names, codes = self._codes([getattr(series, column) for series in self.series])
             columns[column] = pl.Series(names, dtype=pl.String).gather(codes)
-        columns |= {"step": self.step, "wall_time": self.wall_time, "value": self.value}
+        columns |= {"step": self.step, "wall_time": self.wall_time, "value": self._plain_value()}
         frame: polars.DataFrame = pl.DataFrame(columns)
         return frame
 

@@ -180,7 +180,7 @@ def decode(proto: TensorProto) -> Array:
            [3, 4, 5]], dtype=int16)
     """
     if proto.dtype == tensor_pb2.DT_STRING:
-        return _strings(list(proto.string_val), _shape(proto), b"")
+        return _strings(proto, list(proto.string_val), b"")
     shape = _shape(proto)
     count = math.prod(shape)
     row = _BY_NUMBER.get(proto.dtype)
@@ -215,7 +215,7 @@ def decode_text(proto: TensorProto) -> Array:
     """
     if proto.dtype != tensor_pb2.DT_STRING:
         raise DecodeError(f"a tensor of {dtype_name(proto.dtype)}, where strings belong")
-    return _strings([to_text(item) for item in proto.string_val], _shape(proto), "")
+    return _strings(proto, [to_text(item) for item in proto.string_val], "")
 
 
 def to_text(data: bytes) -> str:
@@ -233,10 +233,12 @@ def _shape(proto: TensorProto) -> tuple[int, ...]:
     return shape
 
 
-def _strings(items: list[Any], shape: tuple[int, ...], default: bytes | str) -> Array:
+def _strings(proto: TensorProto, items: list[Any], default: bytes | str) -> Array:
+    if proto.tensor_content:  # TensorFlow's form for checkpoints; no summary has it
+        raise DecodeError("strings in tensor_content, where string_val belongs")
     strings = np.empty(len(items), object)
     strings[:] = items
-    return _spread(strings, shape, default, _MOST_REPEATED_STRINGS)
+    return _spread(strings, _shape(proto), default, _MOST_REPEATED_STRINGS)
 
 
 def _typed_values(proto: TensorProto, row: _Dtype) -> Array:

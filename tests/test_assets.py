@@ -127,7 +127,7 @@ def test_on_another_file_system() -> None:
         assert (text.read(), text.size, text.path) == (
             b'["a"]',
             5,
-            "memory:///run/plugins/tensorboard_text/tensors.json",
+            "memory://run/plugins/tensorboard_text/tensors.json",
         )
         assert "2020_01_01/host.xplane.pb" in found["profile"]
         assert assets("memory://absent") == {}

@@ -565,6 +565,8 @@ def test_files_of_unknown_size() -> None:
         (described(3, 1, 16), r"encoding 0x0003 \(floats\), 2 bytes for 1 channels"),
         (struct.pack("<HHIIHH", 1, 2, 8000, 1, 3, 12), "3 bytes for 2 channels"),
         (struct.pack("<HHIIHH", 1, 3, 8000, 1, 2, 12), "2 bytes for 3 channels"),
+        (struct.pack("<HHIIHH", 1, 2, 8000, 1, 2, 16), "16 bits .* 2 bytes for 2 channels"),
+        (struct.pack("<HHIIHH", 1, 1, 8000, 1, 2, 24), "24 bits .* 2 bytes for 1 channels"),
         (described(0xFFFE, 1, 16), "encoding 0xfffe"),  # without the GUID
     ],
 )
@@ -573,6 +575,30 @@ def test_samples_that_are_not_read(form: bytes, words: str) -> None:
     for raw in (False, True):
         with pytest.raises(DecodeError, match=words):
             sound.to_array(raw)
+
+
+def test_bits_that_do_not_fill_their_room() -> None:
+    """They are the upper ones: 24 bits in four bytes, 12 in two."""
+    for bits, width, sample in [(24, 4, b"\0\0\0\x40"), (12, 2, b"\0\x40")]:
+        form = struct.pack("<HHIIHH", 1, 1, 8000, 8000 * width, width, bits)
+        sound = sound_of(riff(chunk(b"fmt ", form), chunk(b"data", sample)))
+        assert sound.to_array().tolist() == [[0.5]]
+
+
+def test_a_file_without_a_rate() -> None:
+    wav = riff(chunk(b"fmt ", described(1, 1, 16, rate=0)), chunk(b"data", b"\1\0"))
+    (sound,) = decoded(Summary.Value(audio={"encoded_audio_string": wav}))
+    assert (sound.sample_rate, sound.frames, sound.duration) == (0, 1, 0)
+    assert sound.to_array(raw=True).tolist() == [[1]]
+    with pytest.raises(ValueError, match="sample rate of 0"):
+        audio.prepare(wav)
+
+
+def test_of_what_is_not_compressed_the_bytes_tell_the_length() -> None:
+    fact = chunk(b"fact", struct.pack("<I", 4_000_000_000))
+    wav = riff(chunk(b"fmt ", described(3, 1, 32)), fact, chunk(b"data", bytes(8)))
+    (sound,) = decoded(Summary.Value(audio={"encoded_audio_string": wav}))
+    assert sound.frames == len(sound.to_array()) == 2
 
 
 @pytest.mark.parametrize("data", [b"", b"OggS and so on", b"ID3", riff()])

@@ -12,6 +12,7 @@ import random
 import subprocess
 import sys
 import tempfile
+import time
 import tracemalloc
 import warnings
 from collections.abc import Iterator
@@ -36,6 +37,7 @@ from tbio.compat.reservoir import Reservoir, floats
 from tbio.masked_crc import masked_crc
 from tbio.proto.event_pb2 import Event, SessionLog
 from tbio.proto.graph_pb2 import GraphDef
+from tbio.proto.hparams_pb2 import HParamsPluginData
 from tbio.proto.meta_graph_pb2 import MetaGraphDef
 from tbio.proto.run_metadata_pb2 import RunMetadata
 from tbio.proto.summary_pb2 import Summary
@@ -792,3 +794,64 @@ def test_a_script_needs_other_imports_only(tmp_path: Path) -> None:
     assert outputs[1] == outputs[0]
     assert len(outputs[0].splitlines()) > 100
     assert "no such tag" in outputs[0]
+
+
+# ---------------------------------------------------------------------- scripts of older times
+
+
+def test_events_are_unpacked(tmp_path: Path) -> None:
+    """As many scripts do, from when tensorboard's events were named tuples."""
+    with SummaryWriter(str(tmp_path)) as writer:
+        writer.add_scalar("loss", 0.5, 3, walltime=1e9)
+        writer.add_scalar("loss", 0.25, 4, walltime=2e9)
+    events: list[Any] = [*EventAccumulator(str(tmp_path)).Reload().Scalars("loss")]
+    wall_times, steps, values = zip(*events, strict=True)
+    assert (wall_times, steps, values) == ((1e9, 2e9), (3, 4), (0.5, 0.25))
+    assert events[-1][1] == 4
+    assert (events[0][2], events[0][:2], len(events[0])) == (0.5, (1e9, 3), 3)
+    assert np.array(events).tolist() == [[1e9, 3, 0.5], [2e9, 4, 0.25]]
+    frame = pandas.DataFrame(events)
+    assert frame.columns.tolist() == ["wall_time", "step", "value"]
+
+
+def test_hparams_by_the_private_name(tmp_path: Path) -> None:
+    """The way that is passed around, since there was no public one."""
+    with SummaryWriter(str(tmp_path)) as writer:
+        writer.add_hparams({"lr": 0.5}, {"accuracy": 1}, run_name=".")
+    for module in (ours, theirs):
+        accumulator = module.EventAccumulator(str(tmp_path)).Reload()
+        content = accumulator._plugin_to_tag_to_content["hparams"]["_hparams_/session_start_info"]
+        start = HParamsPluginData.FromString(content).session_start_info
+        assert start.hparams["lr"].number_value == 0.5
+
+
+class Guidance:
+    """A size guidance that is no mapping; TensorBoard takes it."""
+
+    def __contains__(self, kind: object) -> bool:
+        return kind == "scalars"
+
+    def __getitem__(self, kind: str) -> int:
+        return 2
+
+
+def test_a_size_guidance_that_is_no_mapping(tmp_path: Path) -> None:
+    with SummaryWriter(str(tmp_path)) as writer:
+        for step in range(5):
+            writer.add_scalar("loss", step, step)
+    for module in (ours, theirs):
+        accumulator = module.EventAccumulator(str(tmp_path), Guidance()).Reload()
+        assert [event.step for event in accumulator.Scalars("loss")] == [3, 4]
+
+
+def test_steps_that_go_back_for_ever_take_no_quadratic_time() -> None:
+    """In a log without a version each of them is a restart. These took most of a minute."""
+    kept = Reservoir(0, ours.ScalarEvent, room=floats)
+    start = time.perf_counter()
+    for step in range(300_000):
+        assert kept.purge(step, "loss") == 0
+        kept.add("loss", step, 0, 1)
+    assert time.perf_counter() - start < 10
+    assert kept.purge(299_998, "loss") == 2
+    assert kept.purge(299_998, "loss") == 0
+    assert [event.step for event in kept.Items("loss")[-2:]] == [299_996, 299_997]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -656,3 +659,32 @@ def test_a_graph_written_by_tbio(tmp_path: Path) -> None:
     (found,) = (decode_event(event) for event in events if event.graph_def)
     assert found.graph_def == graph_of("x", "y")
     assert graph.of_run([found]) is found
+
+
+PURE_PYTHON = """
+from google.protobuf.internal import api_implementation
+from tbio.errors import DecodeError
+from tbio.kinds import graph, mesh
+from tbio.proto.summary_pb2 import SummaryMetadata
+
+assert api_implementation.Type() == "python"
+metadata = SummaryMetadata(plugin_data={"content": b"\\x12\\x01\\xff"})
+print(mesh.part_of("cube_FACE", metadata))
+try:
+    graph.Graph("graphs", "graph_def", b"\\x0a\\x03\\x0a\\x01\\xff").nodes
+except DecodeError as error:
+    print(error.what[:21])
+"""
+
+
+def test_bad_utf8_under_protobuf_without_compiled_code() -> None:
+    """There it is no DecodeError of protobuf's, but a UnicodeDecodeError."""
+    result = subprocess.run(
+        [sys.executable, "-c", PURE_PYTHON],
+        cwd=Path(__file__).parent.parent,
+        env={**os.environ, "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION": "python"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.stdout.splitlines() == ["('cube', 'faces')", "5 bytes that are no G"], result

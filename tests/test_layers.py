@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "tbio"
 LAYERS = {
     "errors": 0,
     "extras": 0,
+    "lock": 0,
     "masked_crc": 0,
     "plugins": 0,
     "proto": 0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import types
 import warnings
 from pathlib import Path
@@ -410,7 +411,7 @@ def test_a_layout_of_rank_one() -> None:
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        (Summary.Value(), "a layout without a tensor: it holds None"),
+        (Summary.Value(), "a layout without a tensor: it holds nothing"),
         (Summary.Value(simple_value=1), "a layout without a tensor: it holds simple_value"),
         (scalar.encode("t", 1, as_tensor=True), "in one string, got 0 of DT_FLOAT, shape"),
         (layout_value(), "got 0 of DT_STRING"),
@@ -533,6 +534,20 @@ def test_two_merged_as_tensorboard(first: layout.Layout, second: layout.Layout) 
     titles = [category.title for category in second.categories]
     assume(len(set(titles)) == len(titles))  # of two that are new it loses the charts of one
     assert layout.merged([first, second]) == tensorboard_merges({"1": first, "2": second})
+
+
+def test_many_charts_take_no_quadratic_time() -> None:
+    """They took half a minute."""
+    charts = tuple(layout.Chart("one title", tags=(f"loss/{number}",)) for number in range(20_000))
+    whole = layout.Layout((layout.Category("category", charts),))
+    single = layout.Layout(tuple(layout.Category(chart.tags[0], (chart,)) for chart in charts))
+    start = time.perf_counter()
+    content = whole.to_dict()["category"]
+    assert layout.merged([whole, whole]) == whole
+    assert layout.merged([single, single]) == single
+    assert time.perf_counter() - start < 5
+    assert list(content)[:2] == ["one title", "one title (2)"]
+    assert content["one title (20000)"] == ["Multiline", ["loss/19999"]]
 
 
 def test_merged_keeps_what_tensorboard_loses() -> None:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import shutil
+import tempfile
+import time
 import warnings
+import zipfile
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import fsspec
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import tbio
 from tbio import LogDir, SummaryWriter
@@ -21,6 +28,7 @@ from tbio.proto import tensor_pb2
 from tbio.proto.event_pb2 import Event, SessionLog
 from tbio.proto.summary_pb2 import Summary, SummaryMetadata
 from tbio.record import encode_record
+from tbio.selection import step_range
 from tbio.tensor import encode
 
 GOLDEN = Path(__file__).parent / "golden" / "digits"
@@ -107,7 +115,7 @@ def test_url_of_an_fsspec_file_system(tmp_path: Path) -> None:
     logs = tbio.open("memory://bucket/logs")
     assert list(logs) == ["s"]
     assert steps_of(logs, "s") == [0, 1, 2]
-    assert logs["s"].report.files[0].path.startswith("memory:///bucket/logs/s/events.out")
+    assert logs["s"].report.files[0].path.startswith("memory://bucket/logs/s/events.out")
     (path,) = memory.find("/bucket/logs/s")
     assert steps_of(tbio.open(f"memory:/{path}")) == [0, 1, 2]
     with memory.open(path, "ab") as file:
@@ -549,3 +557,157 @@ def test_read_events_of_a_folder_goes_run_by_run(tmp_path: Path) -> None:
     assert [event.step for event in tbio.read_events(tmp_path)] == [0, 1, 2]
     payloads = list(tbio.read_records(tmp_path / "b" / "1.tfevents"))
     assert payloads == [scalar_event(2, 0).SerializeToString()]
+
+
+# ---- what a review found
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    files=st.lists(
+        st.lists(
+            st.tuples(
+                st.sampled_from(["x", "x", "x", "y", "start"]),
+                st.integers(-3, 6),
+                st.sampled_from([1.0, 2.0, 3.0, 4.0, 0.0, -1.0, math.nan, math.inf]),
+            ),
+            max_size=8,
+        ),
+        min_size=1,
+        max_size=3,
+    ),
+    steps=st.builds(
+        slice,
+        st.none() | st.integers(-3, 6),
+        st.none() | st.integers(-3, 6),
+        st.none() | st.integers(1, 3),
+    ),
+)
+def test_steps_that_are_pushed_down_are_those_filtered_afterwards(
+    files: list[list[tuple[str, int, float]]], steps: slice
+) -> None:
+    def points(folder: str, steps: slice | None, options: dict[str, Any]) -> list[Any]:
+        run = tbio.open(folder, steps=steps, on_damage="ignore", **options).get(".")
+        if run is None or "x" not in run.scalars:
+            return []
+        return list(zip(run.scalars["x"].steps, run.scalars["x"].values, strict=True))
+
+    with tempfile.TemporaryDirectory() as folder:
+        for at, events in enumerate(files):
+            made = []
+            for value, (what, step, wall_time) in enumerate(events):
+                one = start_event(step) if what == "start" else scalar_event(step, value, what)
+                one.wall_time = wall_time
+                made.append(one)
+            write(Path(folder, f"{at}.tfevents"), *made)
+        wanted = step_range(steps)
+        orders = [*product(["name", "time"], ["keep", "session"]), ("name", "tensorboard")]
+        for (order, restarts), duplicates in product(orders, ["keep", "first", "last"]):
+            options = {"order": order, "restarts": restarts, "duplicates": duplicates}
+            every = points(folder, None, options)
+            left = [point for point in every if wanted is None or wanted.wants(int(point[0]))]
+            assert points(folder, steps, options) == left, options
+
+
+def test_means_of_what_is_not_finite(tmp_path: Path) -> None:
+    values = [math.inf, -math.inf, 1e308, 1.7e308]
+    events = [
+        value_event(at // 2, tensor_value("x", np.float64(value), "scalars"))
+        for at, value in enumerate(values)
+    ]
+    write(tmp_path / "1.tfevents", *events)
+    mean = tbio.open(tmp_path, duplicates="mean")["."].scalars["x"].values
+    assert np.isnan(mean[0])
+    assert mean[1] == math.inf
+
+
+def test_many_restarts_in_order_of_time(tmp_path: Path) -> None:
+    for at in range(400):
+        file = [start_event(at), *(scalar_event(at, at, str(tag)) for tag in range(20))]
+        for event in file:
+            event.wall_time = at
+        write(tmp_path / f"{at:03}.tfevents", *file)
+    seconds = {}
+    for order in ("name", "time"):
+        began = time.perf_counter()
+        tags = tbio.open(tmp_path, order=order).tags()
+        seconds[order] = time.perf_counter() - began
+        assert [tag.count for tag in tags] == [400] * 20
+    assert seconds["time"] < 5 * seconds["name"] + 0.5
+
+
+def test_names_that_come_to_the_same(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="names that differ as paths"):
+        tbio.open({"a": io.BytesIO(), "./a": io.BytesIO()})
+    with pytest.raises(TypeError, match="got b'/logs'"):
+        tbio.open(b"/logs")  # type: ignore[arg-type]
+
+
+def full_run(folder: Path) -> None:
+    """A scalar, an image, an embedding and an asset."""
+    with SummaryWriter(folder) as writer:
+        writer.add_scalar("x", 1.0, 0)
+        writer.add_image("photo", np.zeros((3, 2, 4)), 0)
+        writer.add_embedding(np.eye(2), tag="words")
+    (folder / "plugins" / "profile").mkdir(parents=True)
+    (folder / "plugins" / "profile" / "trace").write_bytes(b"trace")
+
+
+@pytest.mark.parametrize(
+    ("url", "runs"),
+    [
+        ("memory://", {"logs/run", "."}),
+        ("memory://logs", {"run"}),
+        ("memory://logs/run", {"."}),
+        (["memory://logs", "memory://logs/run"], {"memory://logs/run"}),
+        ("simplecache::memory://logs", {"run"}),
+        ("zip://::ZIP", {"run"}),
+        ("zip://run::ZIP", {"."}),
+    ],
+)
+def test_all_of_a_run_on_other_file_systems(tmp_path: Path, url: Any, runs: set[str]) -> None:
+    full_run(tmp_path / "run")
+    memory = fsspec.filesystem("memory")
+    memory.put(str(tmp_path / "run"), "/logs/", recursive=True)
+    memory.put(f"{tmp_path}/run/", "/", recursive=True)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for path in (tmp_path / "run").rglob("*"):
+            archive.write(path, path.relative_to(tmp_path))
+    if isinstance(url, str):
+        url = url.replace("ZIP", str(tmp_path / "a.zip"))
+    try:
+        logs = tbio.open(url)
+        assert set(logs) == set(logs.embeddings()) == runs
+        for run in logs.values():
+            assert run.images["photo"][0].to_array().shape == (2, 4, 3)
+            assert run.assets["profile"]["trace"].read() == b"trace"
+            (words,) = run.embeddings.values()
+            assert words.tensor.tolist() == [[1, 0], [0, 1]]
+            (file,) = run.report.files
+            assert len(tbio.open(file.path)["."].scalars["x"]) == 1
+    finally:
+        memory.rm("/", recursive=True)
+
+
+def test_one_bad_run_leaves_the_embeddings_and_layouts_of_the_others(tmp_path: Path) -> None:
+    full_run(tmp_path / "good")
+    with SummaryWriter(tmp_path / "good") as writer:
+        writer.add_custom_scalars({"all": {"x": ["Multiline", ["x"]]}})
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "projector_config.pbtxt").write_text("}")
+    layout = tensor_value("custom_scalars__config__", b"\xff", "custom_scalars")
+    write(tmp_path / "bad" / "1.tfevents", value_event(0, layout))
+    logs = tbio.open(tmp_path)
+    with pytest.warns(tbio.TbioWarning, match="run 'bad': left out: .*no config"):
+        assert list(logs.embeddings()) == ["good"]
+    with pytest.warns(tbio.TbioWarning, match="run 'bad': left out"):
+        assert logs.layout().to_dict() == {"all": {"x": ["Multiline", ["x"]]}}
+    for on_damage in ("ignore", "raise"):
+        logs = tbio.open(tmp_path, on_damage=on_damage)
+        if on_damage == "ignore":
+            assert list(logs.embeddings()) == ["good"]
+            continue
+        with pytest.raises(tbio.DecodeError):
+            logs.embeddings()
+        with pytest.raises(tbio.DecodeError):
+            logs.layout()

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import builtins
+import copy
 import gzip
 import math
 import os
+import pickle
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +20,12 @@ import pytest
 import tbio
 from tbio import DamageError, DecodeError, SummaryWriter, TagNotFoundError
 from tbio.columns import LogLine, SessionEvent
-from tbio.kinds import image, scalar
+from tbio.kinds import scalar
 from tbio.proto.event_pb2 import Event, LogMessage, SessionLog
 from tbio.proto.plugin_data_pb2 import MeshPluginData
 from tbio.proto.summary_pb2 import HistogramProto, Summary, SummaryMetadata
 from tbio.record import encode_record
-from tbio.run import Hidden
+from tbio.run import _DECODERS, Hidden
 from tbio.storage import LocalFile
 from tbio.tensor import encode
 
@@ -216,14 +221,14 @@ def test_nothing_is_decoded_before_it_is_asked_for(
         for step in range(5):
             writer.add_image("photo", np.zeros((3, 8, 8)), step)
             writer.add_scalar("loss", step, step)
-    decoded: list[Summary.Value] = []
-    decode = image.decode
+    decoded: list[Event] = []
+    decode = _DECODERS["images"]
 
-    def counting(value: Summary.Value, metadata: SummaryMetadata) -> Any:
-        decoded.append(value)
-        return decode(value, metadata)
+    def counting(event: Event, index: int, metadata: SummaryMetadata) -> Any:
+        decoded.append(event)
+        return decode(event, index, metadata)
 
-    monkeypatch.setattr(image, "decode", counting)
+    monkeypatch.setitem(_DECODERS, "images", counting)
     run = tbio.open(tmp_path)["."]
     photos = run.images["photo"]
     assert photos.steps.tolist() == list(range(5))
@@ -572,3 +577,98 @@ def test_metadata_is_the_first_of_the_run(tmp_path: Path) -> None:
     assert (series.display_name, series.description) == ("T", "a *tensor*")
     assert isinstance(series.metadata, SummaryMetadata)
     assert series.metadata.plugin_data.plugin_name == "mine"
+
+
+# ------------------------------------------------------------------ what a review found
+
+
+def test_metadata_of_another_file_and_kinds_that_are_asked_for(tmp_path: Path) -> None:
+    # Numbers without metadata look like scalars; another file says that they are none.
+    write(tmp_path / "events.out.tfevents.1", event(1, tensor_value("c", np.float32(1), "custom")))
+    write(tmp_path / "events.out.tfevents.2", event(2, tensor_value("c", np.float32(2))))
+    for kinds in (None, "tensors"):
+        run = tbio.open(tmp_path, kinds=kinds)["."]
+        assert run.tags == {"tensors": ["c"]}
+        assert list(run.tensors["c"]) == [1, 2]
+    assert tbio.open(tmp_path, kinds="scalars")["."].tags == {}
+
+
+def test_no_number_among_the_scalars_of_another_file(tmp_path: Path) -> None:
+    write(tmp_path / "events.out.tfevents.1", event(1, tensor_value("c", np.float32(1), "scalars")))
+    stray = event(2, tensor_value("c", np.array([2, 3], np.float32)))
+    write(tmp_path / "events.out.tfevents.2", stray, event(3, tensor_value("c", np.float32(3))))
+    logs = tbio.open(tmp_path)
+    assert scalars(logs, "c") == [(1, 1.0), (3, 3.0)]
+    assert len(logs.to_pandas()) == 2
+    assert logs["."].tensors["c"].steps.tolist() == [2]
+    (problem,) = logs["."].report.problems
+    assert (problem.tag, problem.step, problem.offset) == ("c", 2, 0)
+    assert not logs["."].report.complete
+
+
+def test_a_file_written_anew_with_the_same_layout(tmp_path: Path) -> None:
+    path = tmp_path / "events.out.tfevents.1"
+    write(path, event(1, tensor_value("t", "old", "text"), wall_time=1.0))
+    old = tbio.open(tmp_path)["."].texts["t"]
+    assert old[0] == "old"
+    write(path, event(1, tensor_value("t", "new", "text"), wall_time=2.0))
+    with pytest.raises(DamageError, match="written anew"):
+        old[0]
+
+
+def test_a_blob_without_a_wall_time(tmp_path: Path) -> None:
+    value = tensor_value("t", "x", "text")
+    write(tmp_path / "events.out.tfevents.1", event(1, value, wall_time=math.nan))
+    assert list(tbio.open(tmp_path)["."].texts["t"]) == ["x"]
+
+
+def test_several_threads_read_one_run(tmp_path: Path) -> None:
+    write(tmp_path / "events.out.tfevents.1", *(number(step, step) for step in range(3000)))
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        logs = tbio.open(tmp_path)
+        together = threading.Barrier(4)
+
+        def points(_: int) -> int:
+            together.wait()
+            return len(logs["."].scalars["x"])
+
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(points, range(4))) == [3000] * 4
+    finally:
+        sys.setswitchinterval(interval)
+    assert logs["."].report.events == 3000
+
+
+@pytest.mark.parametrize("again", [lambda it: pickle.loads(pickle.dumps(it)), copy.deepcopy])
+def test_logs_runs_and_series_can_be_copied(tmp_path: Path, again: Any) -> None:
+    write(
+        tmp_path / "events.out.tfevents.1",
+        number(1, 0.5),
+        event(1, tensor_value("t", "note", "text")),
+        event(1, tensor_value("raw", [1.0, 2.0])),
+    )
+    logs = tbio.open(tmp_path)
+    run = logs["."]
+    assert list(again(run.texts["t"])) == ["note"]
+    assert again(run.tensors["raw"])[0].tolist() == [1, 2]
+    series = again(run.scalars["x"])
+    assert series.values.tolist() == [0.5]
+    for column in (series.steps, series.wall_times, series.values):
+        assert not column.flags.writeable
+    for copied in (again(logs)["."], again(run)):
+        assert scalars({".": copied}) == [(1, 0.5)]
+        assert copied.texts["t"][0] == "note"
+
+
+def test_what_is_shown_is_never_long(tmp_path: Path) -> None:
+    events = [number(1, 1.0, f"tag/{i}", wall_time=math.nan) for i in range(500)]
+    write(tmp_path / "events.out.tfevents.1", *events, number(1, 1.0, "a" * 10_000))
+    logs = tbio.open([tmp_path] * 100)
+    (run,) = logs.values()
+    assert "... (501 in all)" in repr(run.scalars)
+    assert repr(run.report).endswith("1 files; 500 problems>")
+    assert repr(logs.tags()).startswith("<TagTable: 501 tags>")
+    for shown in (logs, run, run.scalars, run.scalars["a" * 10_000], run.report, logs.tags()):
+        assert len(repr(shown)) < 6000

@@ -3,9 +3,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 
-from tbio.selection import Selection, kind_set, matcher
+from tbio.selection import Selection, kind_set, matcher, step_range
 
 NAMES = ["loss", "loss/val", "acc[0]", "Loss"]
 
@@ -42,3 +43,11 @@ def test_kinds() -> None:
     assert "images" in kind_set(None)
     with pytest.raises(ValueError, match=r"kinds: \['scalar'\] unknown; there are scalars"):
         kind_set(["scalar"])
+
+
+def test_strides_beyond_int64() -> None:
+    steps = np.array([0, 1, -1, 2**63 - 1, -(2**63)])
+    for stride in (2**63, 10**30):
+        wanted = step_range(slice(None, None, stride))
+        assert wanted is not None
+        assert wanted.mask(steps).tolist() == [wanted.wants(step) for step in steps.tolist()]

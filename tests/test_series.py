@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -48,3 +49,9 @@ def test_smooth_leaves_constants(weight: float) -> None:
 def test_smooth_by_the_ends_of_the_slider() -> None:
     assert series([1.0, 2.0], dtype=np.float64).smooth(0).tolist() == [1.0, 2.0]
     assert series([1.0, 2.0], dtype=np.float64).smooth(1).tolist() == [0.0, 0.0]
+
+
+def test_best_of_integers_and_floats() -> None:
+    mixed = series([1.0, 2.0])
+    values = np.array([2**60 + 1, 0.5], object)
+    assert replace(mixed, values=values).best("max").value == 2**60 + 1

@@ -440,3 +440,30 @@ def test_repr_of_a_long_table_is_quick() -> None:
     begin = time.perf_counter()
     repr(table)
     assert time.perf_counter() - begin < 0.1
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        (np.array([1j, 2], np.complex64), ["1j", "(2+0j)"]),
+        (np.array([2**60 + 1, 0.5], object), [str(2**60 + 1), "0.5"]),
+        (np.array([2**64 - 1, -5], object), [str(2**64 - 1), "-5"]),
+    ],
+)
+def test_scalars_that_have_no_type_of_arrow(values: Any, texts: list[str]) -> None:
+    table = ScalarTable([dataclasses.replace(series([1.0, 2.0]), values=values)])
+    assert table.to_arrow()["value"].to_pylist() == texts
+    assert table.to_polars()["value"].to_list() == texts
+    assert table.to_pandas()["value"].tolist() == values.tolist()
+
+
+class Counted(NamedTuple):
+    name: str
+    size: int
+    share: float
+    whole: bool
+
+
+def test_a_table_without_rows_has_the_types_of_its_columns() -> None:
+    empty = Table.of_rows([], Counted)
+    assert [one.dtype for one in empty.columns.values()] == [object, np.int64, np.float64, np.bool_]

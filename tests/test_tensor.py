@@ -623,3 +623,12 @@ def test_tensorboard_writes_an_empty_shape_too(name: str) -> None:
 def test_what_is_no_tensor(array: Any) -> None:
     with pytest.raises(TypeError):
         tensor.encode(array)
+
+
+def test_strings_in_tensor_content_are_refused() -> None:
+    """TensorFlow's form for checkpoints: not to be taken for a tensor of empty strings."""
+    proto = TensorProto(dtype=tensor_pb2.DT_STRING, tensor_content=b"\x01\x01ab")
+    proto.tensor_shape.dim.add(size=2)
+    for decode in (tensor.decode, tensor.decode_text):
+        with pytest.raises(DecodeError, match="strings in tensor_content"):
+            decode(proto)

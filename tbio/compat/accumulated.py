@@ -7,15 +7,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tbio.kinds.histogram_bands import compress_proto
 from tbio.proto.summary_pb2 import HistogramProto, Summary
 from tbio.proto.tensor_pb2 import TensorProto
 
 
+class _Row:
+    """A dataclass that is indexed and unpacked as well.
+
+    So do scripts with the named tuples of tensorboard up to 2.9:
+    ``times, steps, values = zip(*accumulator.Scalars("loss"))``. There is no ``__iter__``: pandas 3
+    would take an event with it for a list, without names of columns.
+    """
+
+    def __getitem__(self, index: Any) -> Any:
+        return tuple(vars(self).values())[index]
+
+    def __len__(self) -> int:
+        return len(vars(self))
+
+
 @dataclass(frozen=True)
-class ScalarEvent:
+class ScalarEvent(_Row):
     """A scalar.
 
     Attributes:
@@ -43,7 +58,7 @@ class CompressedHistogramValue(NamedTuple):
 
 
 @dataclass(frozen=True)
-class CompressedHistogramEvent:
+class CompressedHistogramEvent(_Row):
     """A histogram, reduced to a few quantiles.
 
     Attributes:
@@ -56,7 +71,7 @@ class CompressedHistogramEvent:
 
 
 @dataclass(frozen=True)
-class HistogramValue:
+class HistogramValue(_Row):
     """The buckets of a histogram, and what is known of all its data.
 
     Attributes:
@@ -75,7 +90,7 @@ class HistogramValue:
 
 
 @dataclass(frozen=True)
-class HistogramEvent:
+class HistogramEvent(_Row):
     """A histogram of TensorFlow 1's form.
 
     Attributes:
@@ -88,7 +103,7 @@ class HistogramEvent:
 
 
 @dataclass(frozen=True)
-class ImageEvent:
+class ImageEvent(_Row):
     """An image of TensorFlow 1's form.
 
     Attributes:
@@ -105,7 +120,7 @@ class ImageEvent:
 
 
 @dataclass(frozen=True)
-class AudioEvent:
+class AudioEvent(_Row):
     """Sound of TensorFlow 1's form.
 
     Attributes:
@@ -125,7 +140,7 @@ class AudioEvent:
 
 
 @dataclass(frozen=True)
-class TensorEvent:
+class TensorEvent(_Row):
     """A tensor: what TensorFlow 2 makes of every kind.
 
     Attributes:

@@ -172,7 +172,10 @@ class EventAccumulator:
             raise ValueError("path must be a valid string")
         self.path = path
         self.purge_orphaned_data = purge_orphaned_data
-        self._sizes = STORE_EVERYTHING_SIZE_GUIDANCE | dict(size_guidance or {})
+        self._sizes = STORE_EVERYTHING_SIZE_GUIDANCE.copy()
+        for kind in self._sizes:  # as TensorBoard does it, with whatever has `in` and []
+            if size_guidance and kind in size_guidance:
+                self._sizes[kind] = size_guidance[kind]
         self._compression_bps = compression_bps
         self._sources: dict[str, _Source] = {}  # by name
         self._loading = threading.Lock()
@@ -202,7 +205,8 @@ class EventAccumulator:
         self.file_version: float | None = None
         self.most_recent_step = -1
         self.most_recent_wall_time: float = -1
-        self._contents: dict[str, dict[str, bytes]] = {}  # plugin -> tag -> content
+        # Plugin -> tag -> content. Under TensorBoard's name: many scripts read hparams from here.
+        self._plugin_to_tag_to_content: dict[str, dict[str, bytes]] = {}
         self._first_event_timestamp: float | None = None
         self._source_writer: str | None = None
         self._graph: bytes | None = None
@@ -323,7 +327,9 @@ class EventAccumulator:
             metadata.CopyFrom(value.metadata)
             plugin = metadata.plugin_data
             if plugin.plugin_name:
-                self._contents.setdefault(plugin.plugin_name, {})[tag] = plugin.content
+                self._plugin_to_tag_to_content.setdefault(plugin.plugin_name, {})[tag] = (
+                    plugin.content
+                )
         field = value.WhichOneof("value")
         step, wall_time = stored.event.step, stored.event.wall_time
         if field == "simple_value":
@@ -470,9 +476,9 @@ class EventAccumulator:
         Raises:
             KeyError: no tag of such a plugin.
         """
-        if plugin_name not in self._contents:
+        if plugin_name not in self._plugin_to_tag_to_content:
             raise KeyError(f"Plugin {plugin_name!r} could not be found.")
-        return self._contents[plugin_name]
+        return self._plugin_to_tag_to_content[plugin_name]
 
     # ------------------------------------------------------------------ files beside the events
 

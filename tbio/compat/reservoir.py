@@ -17,6 +17,8 @@ import numpy as np
 
 E = TypeVar("E")
 
+_LEAST_STEP = -(2**63)
+
 
 def floats(items: Iterable[float] = ()) -> array[float]:
     """Room for numbers that were float32 in the log: four bytes each, without loss."""
@@ -56,7 +58,7 @@ class Reservoir(Generic[E]):
         self._as_event = as_event
         self._room = room
         self._fetch = fetch
-        self._buckets: dict[str, _Bucket] = {}
+        self._buckets: dict[str, Bucket] = {}
         self._lock = threading.Lock()
 
     def Keys(self) -> list[str]:
@@ -81,7 +83,7 @@ class Reservoir(Generic[E]):
         with self._lock:
             bucket = self._buckets.get(key)
             if bucket is None:
-                bucket = self._buckets[key] = _Bucket(self._room)
+                bucket = self._buckets[key] = Bucket(self._room)
             bucket.add(step, wall_time, datum, self.size, self.always_keep_last)
 
     def purge(self, step: int, key: str = "") -> int:
@@ -92,18 +94,28 @@ class Reservoir(Generic[E]):
             return self._buckets[key].purge(step) if key in self._buckets else 0
 
 
-class _Bucket:
-    """The items of one tag."""
+class Bucket:
+    """The items of one tag, as columns.
+
+    Attributes:
+        steps: int64.
+        wall_times: float64, seconds since the epoch.
+        data: in the room that was given.
+    """
 
     def __init__(self, room: Callable[..., MutableSequence[Any]]) -> None:
         self.steps = array("q")
         self.wall_times = array("d")
         self.data = room()
         self._room = room
+        self._greatest = _LEAST_STEP  # no step is beyond it
         self._seen = 0
         self._random: random.Random | None = None  # made when it is needed: it takes 2.5 kB
 
-    def add(self, step: int, wall_time: float, datum: Any, size: int, keep_last: bool) -> None:
+    def add(
+        self, step: int, wall_time: float, datum: Any, size: int = 0, keep_last: bool = True
+    ) -> None:
+        """Take in one more item; see `Reservoir` for the last two."""
         if size and len(self.steps) >= size:
             self._random = self._random or random.Random(0)
             at = self._random.randint(0, self._seen)
@@ -115,11 +127,16 @@ class _Bucket:
             del self.steps[at], self.wall_times[at], self.data[at]
         else:
             self._seen += 1
+        if step > self._greatest:
+            self._greatest = step
         self.steps.append(step)
         self.wall_times.append(wall_time)
         self.data.append(datum)
 
     def purge(self, step: int) -> int:
+        """Drop what has ``step`` or a later one; how much that was."""
+        if self._greatest < step:  # in a log whose steps always go back, at every event
+            return 0
         before = len(self.steps)
         keep = np.array(self.steps) < step
         if not keep.all():
@@ -128,6 +145,7 @@ class _Bucket:
             self.steps[first:] = array("q", compress(self.steps[first:], rest))
             self.wall_times[first:] = array("d", compress(self.wall_times[first:], rest))
             self.data[first:] = self._room(compress(self.data[first:], rest))
+        self._greatest = max(self.steps, default=_LEAST_STEP)
         if before:  # what was seen and not kept is taken to have had the same share to drop
             self._seen = round(self._seen * (len(self.steps) / before))
         return before - len(self.steps)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import warnings
-from array import array
 from collections.abc import Callable, Collection, Iterator
 from typing import Any, TypeAlias
 
@@ -20,6 +19,7 @@ from google.protobuf.message import DecodeError as ProtobufDecodeError
 
 from tbio import plugins, tensor
 from tbio.columns import parse_version
+from tbio.compat.reservoir import Bucket, floats
 from tbio.compat.stored_value import Place, fetch, store
 from tbio.errors import DecodeError, TbioWarning
 from tbio.event_file import EventFileReader, StoredEvent, is_event_file
@@ -43,47 +43,20 @@ _FIELD_OF["text"] = "tensor"
 _SESSION_TAG = "_hparams_/session_start_info"
 
 
-class Points:
+class Points(Bucket):
     """The points of one tag in one file, in the order in which they stand there.
 
     Attributes:
         field: of `Summary.Value`, which they all hold.
-        steps: int64.
-        wall_times: float64, seconds since the epoch.
         data: float32 numbers as an array; anything else as `store` leaves it.
     """
 
     def __init__(self, field: str) -> None:
+        super().__init__(floats if field == "simple_value" else list)
         self.field = field
-        self.steps = array("q")
-        self.wall_times = array("d")
-        self.data: Any = array("f") if field == "simple_value" else []
-        self._greatest = -(2**63)
 
     def __len__(self) -> int:
         return len(self.steps)
-
-    def add(self, step: int, wall_time: float, datum: Any) -> None:
-        """One more point."""
-        if step > self._greatest:
-            self._greatest = step
-        self.steps.append(step)
-        self.wall_times.append(wall_time)
-        self.data.append(datum)
-
-    def purge(self, step: int) -> None:
-        """Forget the points with this step or a later one."""
-        if self._greatest < step:
-            return
-        kept = np.array(self.steps) < step
-        first = int(kept.argmin())  # what is dropped is mostly the end
-        later = (np.flatnonzero(kept[first:]) + first).tolist()
-        column: Any
-        for column in (self.steps, self.wall_times, self.data):
-            rest = [column[at] for at in later]
-            del column[first:]
-            column.extend(rest)
-        self._greatest = max(self.steps, default=-(2**63))
 
     def cells(self, event_type: str, tag: str, extra: Collection[str]) -> Cells:
         """The values, decoded anew, and the extra columns that are asked for and there are.

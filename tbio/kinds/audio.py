@@ -112,6 +112,8 @@ def prepare(
     if isinstance(sound, (bytes, bytearray, memoryview)):
         wav = bytes(sound)
         header = _read_header(wav)
+        if not header.sample_rate:
+            raise ValueError("a WAV file with a sample rate of 0")
         return Clip(header.sample_rate, header.channels, header.frames, wav), ""
     samples = _in_frames(arrays.to_numpy(sound), channels_last)
     dtype = samples.dtype
@@ -214,6 +216,7 @@ class _Header(NamedTuple):
     Attributes:
         encoding: see `_ENCODINGS`.
         align: bytes a frame.
+        bits: of a sample; fewer than it has room for are the upper ones.
         start, end: the place of the samples in the file, as far as they are there.
     """
 
@@ -221,6 +224,7 @@ class _Header(NamedTuple):
     channels: int
     sample_rate: int
     align: int
+    bits: int
     frames: int
     start: int
     end: int
@@ -236,21 +240,22 @@ def _read_header(wav: bytes) -> _Header:
     """
     if wav[:4] != b"RIFF" or wav[8:12] != b"WAVE":
         raise ValueError(f"want a WAV file, got bytes that begin with {wav[:12]!r}")
-    encoding = channels = rate = align = frames = 0
+    encoding = channels = rate = align = bits = frames = 0
     place = 12
     while place + 8 <= len(wav):
         name, size = struct.unpack_from("<4sI", wav, place)
         place += 8
         here = min(size, len(wav) - place)  # a file made by streaming does not know its size
         if name == b"fmt " and here >= 16:
-            encoding, channels, rate, _, align = struct.unpack_from("<HHIIH", wav, place)
+            encoding, channels, rate, _, align, bits = struct.unpack_from("<HHIIHH", wav, place)
             if encoding == _EXTENSIBLE and here >= 26:  # it stands in front of a GUID
                 (encoding,) = struct.unpack_from("<H", wav, place + 24)
         elif name == b"fact" and here >= 4:  # frames, where bytes do not tell
             (frames,) = struct.unpack_from("<I", wav, place)
-        elif name == b"data" and rate and channels and align:
-            frames = frames or here // align
-            return _Header(encoding, channels, rate, align, frames, place, place + here)
+        elif name == b"data" and channels and align:
+            if encoding in (_PCM, _FLOAT) or not frames:
+                frames = here // align
+            return _Header(encoding, channels, rate, align, bits, frames, place, place + here)
         place += size + size % 2
     raise ValueError("a WAV file without samples or their description")
 
@@ -428,10 +433,11 @@ def _samples(header: _Header, wav: bytes) -> tuple[Array, int]:
         (_FLOAT, 4): "<f4",
         (_FLOAT, 8): "<f8",
     }.get((encoding, width))
-    if rest or dtype is None:
+    if rest or dtype is None or header.bits > 8 * width:
         name = {_PCM: "integers", _FLOAT: "floats"}.get(encoding, _ENCODINGS.get(encoding))
         words = f"of encoding {encoding:#06x}" + (f" ({name})" if name else "")
-        raise DecodeError(f"samples {words}, {align} bytes for {channels} channels: cannot be read")
+        what = f"{header.bits} bits {words}, {align} bytes for {channels} channels"
+        raise DecodeError(f"samples of {what}: cannot be read")
     frames = (header.end - header.start) // align
     flat = np.frombuffer(wav, dtype, frames * align // np.dtype(dtype).itemsize, header.start)
     if width == 3:

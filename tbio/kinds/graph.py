@@ -168,7 +168,8 @@ def _parsed(kind: type[_Message], encoded: bytes) -> _Message:
     """The message; protobuf itself bounds how deep it may be."""
     try:
         return kind.FromString(encoded)
-    except (message.DecodeError, RecursionError) as error:
+    except (message.DecodeError, ValueError, RecursionError) as error:
+        # The last two are what protobuf's pure-Python form says of bad UTF-8 and of depth.
         name = kind.DESCRIPTOR.name
         raise DecodeError(f"{len(encoded)} bytes that are no {name}: {error}") from error
 
@@ -213,10 +214,7 @@ def decode(value: Summary.Value, metadata: SummaryMetadata) -> Graph:
         raise DecodeError(f"want a graph, got a value of the plugin {plugin!r}")
     if content != _VERSION and plugin not in _WITHOUT_VERSION:
         raise DecodeError(f"want version {_VERSION!r} of {plugin}, got {content[:40]!r}")
-    field = value.WhichOneof("value")
-    if field != "tensor":
-        raise DecodeError(f"a graph without a tensor: it holds {field or 'nothing'}")
-    proto = value.tensor
+    proto = tensor.of_value(value, "a graph")
     if proto.dtype != DT_STRING:
         raise DecodeError(f"want a graph as DT_STRING, got {tensor.dtype_name(proto.dtype)}")
     if len(proto.tensor_shape.dim) > 1 or not proto.string_val:

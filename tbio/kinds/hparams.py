@@ -564,15 +564,9 @@ def decode(metadata: SummaryMetadata) -> Experiment | SessionStart | SessionEnd:
     """
     try:
         data = HParamsPluginData.FromString(metadata.plugin_data.content)
-        return _read(data)
     except (ProtobufError, ValueError, RecursionError) as error:
         # The last two are what protobuf's pure-Python form says of bad UTF-8 and of depth.
-        if isinstance(error, DecodeError):
-            raise
         raise DecodeError("hyperparameters of bytes that are none") from error
-
-
-def _read(data: HParamsPluginData) -> Experiment | SessionStart | SessionEnd:
     if data.version != 0:
         raise DecodeError(f"hyperparameters of version {data.version}, where 0 is known")
     match data.WhichOneof("data"):

@@ -20,6 +20,7 @@ from __future__ import annotations
 import functools
 import re
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -132,11 +133,17 @@ class Layout:
         {'Loss': {'all': ['Multiline', ['loss/.*']]}}
         """
         whole: dict[str, dict[str, list[Any]]] = {}
+        repeats: Counter[tuple[str, str]] = Counter()
         for category in self.categories:
             charts = whole.setdefault(category.title, {})
             for chart in category.charts:
-                if chart.tags or chart.lines:
-                    charts[_unused(chart.title, charts)] = chart._content()
+                if not (chart.tags or chart.lines):
+                    continue
+                name, titles = chart.title, (category.title, chart.title)
+                while name in charts:
+                    repeats[titles] += 1
+                    name = f"{chart.title} ({repeats[titles] + 1})"
+                charts[name] = chart._content()
         return whole
 
     def to_proto(self) -> layout_pb2.Layout:
@@ -147,14 +154,6 @@ class Layout:
             for chart in category.charts:
                 into.chart.append(_chart_proto(chart))
         return proto
-
-
-def _unused(title: str, taken: Mapping[str, object]) -> str:
-    number, name = 1, title
-    while name in taken:
-        number += 1
-        name = f"{title} ({number})"
-    return name
 
 
 def _chart_proto(chart: Chart) -> layout_pb2.Chart:
@@ -357,9 +356,7 @@ def decode(value: Summary.Value, metadata: SummaryMetadata) -> Layout:
     >>> decode(encode(multiline(["loss"])[0]), SummaryMetadata()).categories[0].charts
     (Chart(title='untitled', kind='Multiline', tags=('loss',), lines=()),)
     """
-    if value.WhichOneof("value") != "tensor":
-        raise DecodeError(f"a layout without a tensor: it holds {value.WhichOneof('value')}")
-    proto = value.tensor
+    proto = tensor.of_value(value, "a layout")
     sizes = [dim.size for dim in proto.tensor_shape.dim]
     if proto.dtype != tensor_pb2.DT_STRING or len(proto.string_val) != 1 or set(sizes) - {1}:
         got = f"{len(proto.string_val)} of {tensor.dtype_name(proto.dtype)}, shape {sizes!s:.80}"
@@ -395,15 +392,16 @@ def merged(layouts: Iterable[Layout]) -> Layout:
     >>> merged([one, two, one])
     <Layout: 2 charts in 1 categories: 'default'>
     """
-    categories: list[Category] = []
+    whole: list[tuple[Category, list[Chart], set[Chart]]] = []
+    last: dict[str, int] = {}  # title -> place of the last category that has it
     for number, layout in enumerate(layouts):
         for category in layout.categories:
-            titles = [known.title for known in categories]
-            if number == 0 or category.title not in titles:
-                categories.append(category)
+            if number == 0 or category.title not in last:
+                last[category.title] = len(whole)
+                whole.append((category, list(category.charts), set(category.charts)))
                 continue
-            at = len(titles) - 1 - titles[::-1].index(category.title)
-            known = categories[at]
-            fresh = tuple(chart for chart in category.charts if chart not in known.charts)
-            categories[at] = replace(known, charts=known.charts + fresh)
-    return Layout(tuple(categories))
+            _, charts, there = whole[last[category.title]]
+            fresh = [chart for chart in category.charts if chart not in there]
+            charts += fresh
+            there.update(fresh)
+    return Layout(tuple(replace(one, charts=tuple(charts)) for one, charts, _ in whole))

@@ -270,7 +270,7 @@ def config_of(metadata: SummaryMetadata) -> dict[str, Any]:
 def _plugin_data(metadata: SummaryMetadata) -> MeshPluginData:
     try:
         return MeshPluginData.FromString(metadata.plugin_data.content)
-    except message.DecodeError:
+    except (message.DecodeError, ValueError):  # the latter is bad UTF-8, in pure Python
         return MeshPluginData()  # the tag may say it
 
 

@@ -38,7 +38,7 @@ def configs(folder: str) -> Iterator[Config]:
         DecodeError: one that cannot be read.
         OSError: what the storage raises.
     """
-    for inside in (folder, f"{folder.rstrip('/') or folder}/{ASSETS}"):
+    for inside in (folder, storage.inside(folder, ASSETS)):
         file = storage.child(inside, CONFIG_NAME)
         if file is not None:
             yield Config(inside, _parsed(file))
@@ -71,9 +71,10 @@ def find(root: str) -> dict[str, str]:
     for name, files in storage.walk(root, CONFIG_NAME.__eq__):
         if not files:
             continue
-        folder = files[0].name[: -len(CONFIG_NAME) - 1]
+        folder, _ = storage.split(files[0].name)
         if f"/{name}".endswith(f"/{ASSETS}"):
             name = name[: -len(ASSETS) - 1] or "."
-            folder = folder[: -len(ASSETS) - 1]
-        found[name] = folder or "/"
+            for _ in ASSETS.split("/"):
+                folder, _ = storage.split(folder)
+        found[name] = folder
     return dict(sorted(found.items()))
