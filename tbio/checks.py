@@ -7,7 +7,8 @@ from typing import Any
 
 from tbio import arrays
 
-_MAX_STEP = 2**63 - 1
+#: The greatest step; the least is one further from zero.
+MAX_STEP = 2**63 - 1
 
 
 def double_of(value: Any) -> float:
@@ -22,14 +23,14 @@ def step_of(value: Any, what: str) -> tuple[int, bool]:
     """A step as an integer of 64 bits, and whether it was a whole number."""
     if value is None:
         return 0, True
-    if type(value) is int and -_MAX_STEP <= value <= _MAX_STEP:
+    if type(value) is int and -MAX_STEP <= value <= MAX_STEP:
         return value, True
     try:
         number = arrays.number(value)
     except (TypeError, ValueError) as error:
         raise type(error)(f"{what}: {error}") from error
     finite = isinstance(number, int) or math.isfinite(number)
-    if not finite or not -_MAX_STEP - 1 <= int(number) <= _MAX_STEP:
+    if not finite or not -MAX_STEP - 1 <= int(number) <= MAX_STEP:
         raise ValueError(f"{what}: want an integer of 64 bits, got {value!r}")
     return int(number), int(number) == number
 

@@ -46,7 +46,7 @@ class FileWriter:
         flush_secs: see `SummaryWriter`.
         filename_suffix: put at the end of the file's name.
         background: the thread to use; by default one of its own.
-        lazy: make the file only when there is something to write.
+        file_options: see `EventFileWriter`.
 
     Attributes:
         event_writer: the `EventFileWriter` below.
@@ -63,11 +63,13 @@ class FileWriter:
         filename_suffix: str = "",
         *,
         background: Background | None = None,
-        lazy: bool = False,
+        **file_options: Any,
     ) -> None:
         self._settings = log_dir, max_queue, flush_secs, filename_suffix
-        self.background = Background(wake_at=max_queue) if background is None else background
-        self.event_writer = EventFileWriter(log_dir, filename_suffix=filename_suffix, lazy=lazy)
+        self.background = Background() if background is None else background
+        self.event_writer = EventFileWriter(
+            log_dir, filename_suffix=filename_suffix, **file_options
+        )
         self.background.add(self.event_writer)
         if background is None:  # also at the interpreter's exit, and when it is dropped
             weakref.finalize(self, self.background.close)

@@ -11,7 +11,7 @@ from crc32c import crc32c
 
 __all__ = ["crc32c", "mask", "masked_crc", "unmask"]
 
-_DELTA = 0xA282EAD8
+MASK_DELTA = 0xA282EAD8
 
 
 def mask(crc: int) -> int:
@@ -20,7 +20,7 @@ def mask(crc: int) -> int:
     >>> hex(mask(0))
     '0xa282ead8'
     """
-    return ((crc >> 15 | crc << 17) + _DELTA) & 0xFFFFFFFF
+    return ((crc >> 15 | crc << 17) + MASK_DELTA) & 0xFFFFFFFF
 
 
 def unmask(masked: int) -> int:
@@ -29,7 +29,7 @@ def unmask(masked: int) -> int:
     >>> unmask(mask(0x12345678)) == 0x12345678
     True
     """
-    rotated = (masked - _DELTA) & 0xFFFFFFFF
+    rotated = (masked - MASK_DELTA) & 0xFFFFFFFF
     return (rotated >> 17 | rotated << 15) & 0xFFFFFFFF
 
 

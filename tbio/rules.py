@@ -105,7 +105,7 @@ class RunOrder:
         if not len(steps):
             return Points(np.empty(0, np.int64), 0)
         starts: list[tuple[int, int]] = []
-        places = np.arange(len(steps))
+        places: Longs = np.arange(len(steps))
         if self._rules.order == "time":
             places, starts = self._by_time(pieces)
             steps = steps[places]
@@ -113,7 +113,7 @@ class RunOrder:
             starts = list(self._starts(pieces))
         if self._rules.restarts == "tensorboard":
             starts = self._purges_of_tensorboard(tag, pieces)
-        shown = np.ones(len(steps), bool)
+        shown: Mask = np.ones(len(steps), bool)
         if self._rules.restarts == "rustboard":
             shown, void = self._shown_by_rustboard(tag, pieces, steps)
         else:
@@ -291,7 +291,7 @@ def _void(steps: Longs, places: Longs, purged: Longs) -> Mask:
     """
     end = int(places.max(initial=0))
     # For each point the least step of all purges that stand behind it.
-    least = np.full(end + 1, np.iinfo(np.int64).max)
+    least: Longs = np.full(end + 1, np.iinfo(np.int64).max)
     np.minimum.at(least, places, purged)
     least = np.minimum.accumulate(least[::-1])[::-1]
     void = np.zeros(len(steps), bool)

@@ -7,6 +7,7 @@ and wall time it gets, what its tag is called, and what its user is to be warned
 from __future__ import annotations
 
 import contextlib
+import operator
 import os
 import re
 import socket
@@ -16,16 +17,24 @@ import time
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tbio.background import Background, OnError
-from tbio.checks import step_of, wall_time_of
-from tbio.errors import TbioWarning, WriterClosedError
+from tbio.background import Background, BlobEvent, Encode, OnError
+from tbio.checks import MAX_STEP, step_of, wall_time_of
+from tbio.device import Snapshot
+from tbio.errors import TbioWarning, WriterClosedError, WriterError
+from tbio.event_file import EventFileWriter, is_event_file
 from tbio.file_writer import FileWriter
 from tbio.kinds import hparams
-from tbio.proto.event_pb2 import Event, SessionLog
+from tbio.proto.event_pb2 import Event
 from tbio.proto.summary_pb2 import Summary, SummaryMetadata
 from tbio.tag_book import TagBook
+
+if TYPE_CHECKING:
+    from tbio.resuming import Resumed
+
+#: The short way is closed.
+_NO_TAGS: frozenset[str] = frozenset()
 
 
 class Part(NamedTuple):
@@ -43,6 +52,17 @@ class Part(NamedTuple):
     encode: Callable[..., Summary.Value | Sequence[Summary.Value]]
     args: tuple[Any, ...]
     weight: int = 0
+
+
+class Late(NamedTuple):
+    """What stands for the arguments of a `Part` whose value is still on a device.
+
+    Attributes:
+        make: on the thread, the value -> the arguments, and a note of what was amiss with it.
+    """
+
+    snapshot: Snapshot
+    make: Callable[[Any], tuple[tuple[Any, ...], str]]
 
 
 class _Defaults(threading.local):
@@ -65,6 +85,11 @@ class RunWriter:
         filename_suffix: str,
         on_error: OnError,
         write_to_disk: bool,
+        lazy: bool = False,
+        resume: bool | int = False,
+        max_file_bytes: int | None = None,
+        max_file_seconds: float | None = None,
+        keep_last: int | None = None,
     ) -> None:
         self.log_dir = os.fspath(log_dir)
         self._base = os.path.abspath(self.log_dir)  # whatever the working folder becomes
@@ -76,29 +101,52 @@ class RunWriter:
         self.file_writer: FileWriter | None = None
         self.all_writers: dict[str, FileWriter] | None = None
         self._write_to_disk = write_to_disk
+        self._keep_last = keep_last
+        self._file_options = {
+            "max_bytes": max_file_bytes,
+            "max_seconds": max_file_seconds,
+            "keep_last": keep_last,
+        }
         self._on_error = on_error
         self._defaults = _Defaults()
+        self._opening = threading.RLock()
+        # The file of the run's own folder and what writes it: read as one, since another thread
+        # may close the writer and open it anew at any moment.
+        self._lane: tuple[EventFileWriter, Background]
+        # Tags that are known to be good, while nothing but themselves is to be looked at: the
+        # writer is open and no thread has defaults. Nothing else may take the short way.
+        self._good_tags: set[str] = set()
+        self._short_way: set[str] | frozenset[str] = _NO_TAGS
+        self._users_of_defaults = 0
         self._warned: set[tuple[str, str]] = set()
         self._purge = None if purge_step is None else step_of(purge_step, "purge_step")[0]
-        self._purged: set[str] = set()  # folders that were told; only the first file of each is
+        # The step to go on with, as `resuming.resume` takes it, if the run is resumed.
+        self._resume: tuple[int | None] | None = None
+        if resume is not False:
+            self._resume = (None,) if resume is True else (step_of(resume, "resume")[0],)
+        #: The step to go on with, of a run that is resumed; 0 for others.
+        self.next_step = 0
+        self._begun: set[str] = set()  # folders whose first file of this writer was begun
         self._ending = _Ending()
-        self._opening = threading.RLock()
         self._dropped_before = 0
-        self._open(lazy=False)
+        self._open(lazy=lazy)
 
     def _open(self, *, lazy: bool) -> None:
-        self._background = Background(self._on_error, self.max_queue)
+        self._background = Background(self._on_error)
         self._finalizer: weakref.finalize[..., RunWriter]
         if not self._write_to_disk:
             self._finalizer = weakref.finalize(self, self._background.close)
             return
         self.all_writers = {}
         self.file_writer = self._add_writer(self.log_dir, lazy=lazy)
+        self._lane = self.file_writer.event_writer, self._background
+        self._pave()
         # Also at the interpreter's exit, and when the writer is dropped without close().
         self._finalizer = weakref.finalize(self, self._ending.finish, self.file_writer)
 
     def _add_writer(self, folder: str, *, lazy: bool) -> FileWriter:
         """A new writer. A lazy one's file is made by the thread, where a failure stops nobody."""
+        session_step, behind = self._beginning(folder)
         writer = FileWriter(
             self._place_of(folder),
             self.max_queue,
@@ -106,13 +154,59 @@ class RunWriter:
             self.filename_suffix,
             background=self._background,
             lazy=lazy,
+            session_step=session_step,
+            behind=behind,
+            **self._file_options,
         )
         if self.all_writers is not None:
             self.all_writers[folder] = writer
-        if self._purge is not None and folder not in self._purged:
-            self._purged.add(folder)
-            writer.put(_session_start, time.time(), self._purge)
         return writer
+
+    def _beginning(self, folder: str) -> tuple[int | None, str]:
+        """How the next file of a folder begins: with which session start, and behind which name.
+
+        TensorBoard takes the first session start of a run for its beginning, and only later ones
+        for restarts (backend/event_processing/plugin_event_accumulator.py). So that a later
+        ``purge_step`` has its effect, a fresh run begins with one too. Its step is one that no run
+        reaches: should several writers begin a run at once, none makes void what another wrote.
+        """
+        if folder in self._begun:
+            return None, ""
+        self._begun.add(folder)
+        if self._resume is not None:
+            resumed = self._resumed(folder)
+            return (None, "") if resumed is None else (resumed.next_step, resumed.last_name)
+        if self._purge is not None:
+            return self._purge, ""
+        try:
+            with os.scandir(self._place_of(folder)) as entries:
+                is_fresh = not any(is_event_file(entry.name) for entry in entries)
+        except OSError:  # it is not there yet, or whoever writes the file will be told
+            is_fresh = True
+        return (MAX_STEP if is_fresh else None), ""
+
+    def _resumed(self, folder: str) -> Resumed | None:
+        """Make the event files of a folder ready for what comes; None where the disk refuses."""
+        from tbio import resuming  # not for those who begin
+
+        (step,) = self._resume or (None,)
+        if folder == self.log_dir:
+            resumed = resuming.resume(self._place_of(folder), step)
+            self.next_step = resumed.next_step
+            return resumed
+        try:  # in the middle of the training, which is not to be disturbed
+            return resuming.resume(self._place_of(folder), self.next_step)
+        except (OSError, WriterError) as error:
+            warn(f"{folder}: what was to be logged again stays in the log: {error}")
+            return None
+
+    def _turn(self) -> contextlib.AbstractContextManager[Any]:
+        """The lock of who opens and closes files."""
+        return (
+            _TurnOfThread(self._opening, self._background)
+            if self._background.is_here
+            else (self._opening)
+        )
 
     def _get_file_writer(self) -> FileWriter:
         """The `FileWriter` of the run's folder, a new one after `close`."""
@@ -120,8 +214,9 @@ class RunWriter:
 
     def _writer_in(self, folder: str) -> FileWriter:
         """The writer of a folder, made at its first use; all of them anew after `close`."""
-        with self._opening:
+        with self._turn():
             if not self._finalizer.alive:
+                self._background.close()  # if Ctrl-C cut that short before
                 self._open(lazy=True)
             writers = self.all_writers or {}
             return writers.get(folder) or self._add_writer(folder, lazy=True)
@@ -157,6 +252,13 @@ class RunWriter:
 
     # ---- what holds for several calls
 
+    def _pave(self, users: int = 0) -> None:
+        """Open the short way, or close it; ``users``: how many more threads' defaults hold."""
+        with self._turn():
+            self._users_of_defaults += users
+            is_open = self.file_writer is not None and not self._users_of_defaults
+            self._short_way = self._good_tags if is_open else _NO_TAGS
+
     @property
     def step(self) -> int | None:
         """The step of calls, in this thread, that give none; None means 0."""
@@ -168,7 +270,8 @@ class RunWriter:
         if step is not None:
             stored, whole = step_of(step, "step")
             step = stored if whole else step  # `_put` warns of a fraction
-        self._defaults.step = step
+        before, self._defaults.step = self._defaults.step, step
+        self._pave((step is not None) - (before is not None))
 
     @contextlib.contextmanager
     def prefix(self, prefix: str) -> Iterator[None]:
@@ -178,10 +281,12 @@ class RunWriter:
         """
         before = self._defaults.prefix
         self._defaults.prefix = before + text_of(prefix, "prefix")
+        self._pave(1)
         try:
             yield
         finally:
             self._defaults.prefix = before
+            self._pave(-1)
 
     @contextlib.contextmanager
     def use_metadata(
@@ -193,15 +298,19 @@ class RunWriter:
             global_step: None leaves the step as it is outside.
             walltime: None is the time of each call.
         """
-        before = self._defaults.step, self._defaults.walltime
+        before, before_time = self.step, self._defaults.walltime
+        if walltime is not None:
+            walltime = wall_time_of(walltime, "walltime")
         if global_step is not None:
             self.step = global_step
         if walltime is not None:
-            self._defaults.walltime = wall_time_of(walltime, "walltime")
+            self._defaults.walltime = walltime
+        self._pave(1)
         try:
             yield
         finally:
-            self._defaults.step, self._defaults.walltime = before
+            self.step, self._defaults.walltime = before, before_time
+            self._pave(-1)
 
     # ---- the way of every value
 
@@ -244,12 +353,18 @@ class RunWriter:
         wall_time = self._wall_time(walltime, f"{tag!r}, walltime")
         if note:
             self._warn_once(tag, note)
-        weight = sum(part.weight for part in parts)
-        self._put_raw(_summary_event, wall_time, step, parts, folder=folder, weight=weight)
+        encoders: list[tuple[Encode, Sequence[Part]]] = [(_summary_event, parts)]
+        if self._keep_last is not None:
+            stay, blobs = _apart(parts)
+            encoders = [(_summary_event, stay), (_blob_event, blobs)]
+        for encode, group in encoders:
+            if group or not parts:
+                weight = sum(part.weight for part in group)
+                self._put_raw(encode, wall_time, step, group, folder=folder, weight=weight)
 
     def _put_raw(
         self,
-        encode: Callable[..., bytes],
+        encode: Encode,
         *args: Any,
         folder: str | None = None,
         weight: int = 0,
@@ -260,6 +375,24 @@ class RunWriter:
             with contextlib.suppress(WriterClosedError):  # by another thread, this moment
                 writer.put(encode, *args, weight=weight)
                 return
+
+    def _attend(self, background: Background, entry: tuple[Any, ...]) -> None:
+        """See to what came up when a scalar was put into the queue by the short way."""
+        try:
+            background.attend(entry)
+        except WriterClosedError:  # by another thread, this moment; the next file takes it
+            file, *scalar = entry
+            while True:
+                writer = self._writer_in(self._folder_by_path(file.logdir))
+                with contextlib.suppress(WriterClosedError):
+                    background = writer.background
+                    background.queue.append(again := (writer.event_writer, *scalar))
+                    background.attend(again)
+                    return
+
+    def _folder_by_path(self, path: str) -> str:
+        """The reverse of `_place_of`."""
+        return self.log_dir + path[len(self._base) :]
 
     def _warn_once(self, tag: str, what: str) -> None:
         """Warn, but not twice of the same tag and matter; numbers do not make another matter."""
@@ -291,13 +424,20 @@ class RunWriter:
         Raises:
             WriteFailedError: the disk refuses, with ``on_error="raise"``.
         """
-        with self._opening:
+        if self._background.closed and self._background.is_here:
+            return  # somebody is about it
+        with self._turn():
             if not self._finalizer.alive:
                 return
+            self._short_way = _NO_TAGS
             # Who closes it is there to say how it ended; the last exception may be an old one.
             self._ending.status = self._ending.status or "SUCCESS"
+            # Not called as it is, which does nothing when the interpreter has begun to end.
+            found = self._finalizer.detach()
             try:
-                self._finalizer()
+                if found is not None:
+                    _, finish, arguments, _ = found
+                    finish(*arguments)
             finally:
                 self._dropped_before += self._background.dropped
                 self._background.dropped = 0
@@ -307,6 +447,28 @@ class RunWriter:
         if kind is not None:
             self._ending.status = "FAILURE"
         self.close()
+
+
+class _TurnOfThread(contextlib.AbstractContextManager[None]):
+    """The lock of who opens and closes files, for the background's own thread.
+
+    A callable of the user's that is told of an error may log, and so may a finalizer, there; who
+    closes meanwhile has the lock and waits for the thread.
+
+    Raises:
+        WriterClosedError: somebody does.
+    """
+
+    def __init__(self, lock: Any, background: Background) -> None:
+        self._lock, self._background = lock, background
+
+    def __enter__(self) -> None:
+        while not self._lock.acquire(timeout=0.01):
+            if self._background.closed:
+                raise WriterClosedError("the writer is being closed")
+
+    def __exit__(self, *exception: object) -> None:
+        self._lock.release()
 
 
 class _Ending:
@@ -340,21 +502,38 @@ def warn(words: str) -> None:
     warnings.warn(words, TbioWarning, stacklevel=level)
 
 
-def _summary_event(book: TagBook, wall_time: float, step: int, parts: Sequence[Part]) -> bytes:
+#: The kinds of which ``keep_last`` keeps so many.
+_BLOB_KINDS = ("image", "audio")
+
+
+def _apart(parts: Sequence[Part]) -> tuple[list[Part], list[Part]]:
+    """The parts that stay, and those of which the last are kept."""
+    stay = [part for part in parts if part.kind not in _BLOB_KINDS]
+    return stay, [part for part in parts if part.kind in _BLOB_KINDS]
+
+
+def _summary_event(
+    book: TagBook, wall_time: float, step: int, parts: Sequence[Part], described: bool = False
+) -> bytes:
+    """An event; ``described``: every value has its metadata, be it its tag's first or not."""
     event = Event(wall_time=wall_time, step=step)
     for kind, tag, metadata, encode, args, _ in parts:
+        if args and type(args[0]) is Late:
+            args, note = args[0].make(args[0].snapshot.get())
+            if note:
+                book.remark(tag, "value", note)
         first = book.meet(tag, kind, step)
         made = encode(tag, *args)
         values = [made] if isinstance(made, Summary.Value) else made
-        if first and metadata is not None:
+        if (first or described) and metadata is not None:
             values[0].metadata.CopyFrom(metadata)
         event.summary.value.extend(values)
     return event.SerializeToString()
 
 
-def _session_start(book: TagBook, wall_time: float, step: int) -> bytes:
-    log = SessionLog(status=SessionLog.START)
-    return Event(wall_time=wall_time, step=step, session_log=log).SerializeToString()
+def _blob_event(book: TagBook, wall_time: float, step: int, parts: Sequence[Part]) -> BlobEvent:
+    data = _summary_event(book, wall_time, step, parts, described=True)
+    return BlobEvent(data, tuple(part.tag for part in parts))
 
 
 def _session_end(book: TagBook, wall_time: float, status: hparams.Status) -> bytes:
@@ -382,6 +561,30 @@ def text_of(text: object, what: str) -> str:
     except UnicodeEncodeError as error:
         raise ValueError(f"{what}: {text!r} cannot be stored as UTF-8") from error
     return text
+
+
+#: Where launchers of distributed trainings tell a process its rank.
+_RANK_VARIABLES = ("RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "PMI_RANK")
+
+
+def rank_of(rank: Any) -> int:
+    """The rank that is meant; 0 for None, and for "auto" where nothing tells.
+
+    Raises:
+        TypeError, ValueError: no rank.
+    """
+    if rank == "auto":
+        rank = next((os.environ[name] for name in _RANK_VARIABLES if os.environ.get(name)), "0")
+        if not rank.isdecimal():
+            raise ValueError(f"rank: want a number in the environment, got {rank!r}")
+        return int(rank)
+    if rank is None:
+        return 0
+    if isinstance(rank, (bool, str)) or not hasattr(rank, "__index__"):
+        raise TypeError(f'rank: want an int, "auto" or None, got {rank!r}')
+    if rank < 0:
+        raise ValueError(f"rank: want 0 or more, got {rank}")
+    return operator.index(rank)
 
 
 def default_log_dir(comment: str) -> str:

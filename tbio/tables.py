@@ -209,7 +209,8 @@ def column(cells: Sequence[Any], empty: npt.DTypeLike = object) -> Array:
         return typed
     whole = np.full(len(cells), None if typed.dtype == object else 0, typed.dtype)
     whole[~missing] = typed
-    return np.ma.array(whole, mask=missing)
+    masked: Array = np.ma.array(whole, mask=missing)
+    return masked
 
 
 def _typed(cells: list[Any]) -> Array:

@@ -9,17 +9,22 @@ from __future__ import annotations
 
 import glob
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
+from time import time as now
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
+import numpy as np
 from google.protobuf.message import Message
 
-from tbio import arrays
+from tbio import arrays, device
 from tbio.background import OnError
-from tbio.checks import double_of, step_of
+from tbio.checks import MAX_STEP, double_of, step_of
+from tbio.device import Snapshot
 from tbio.event_file import EventFileReader
 from tbio.kinds import (
     audio,
@@ -40,20 +45,26 @@ from tbio.proto.event_pb2 import Event
 from tbio.proto.layout_pb2 import Layout
 from tbio.proto.summary_pb2 import Summary, SummaryMetadata
 from tbio.run_writer import (
+    Late,
     Part,
     RunWriter,
     default_log_dir,
     flattened,
     naming,
+    rank_of,
     text_of,
     warn,
 )
+from tbio.scalar_lane import LARGEST
 from tbio.storage import LocalFile
 from tbio.tag_book import TagBook
 
 if TYPE_CHECKING:
     from tbio.projector import Prepared
 
+_TEXT_METADATA = text.metadata()
+_LEAST = -LARGEST
+_LEAST_STEP = -MAX_STEP - 1
 #: Where `SummaryWriter.add_scalars` puts its curves.
 ScalarsLayout: TypeAlias = Literal["torch", "tensorboardX", "tags"]
 
@@ -79,12 +90,26 @@ class SummaryWriter(RunWriter):
         logdir: tensorboardX's name for ``log_dir``.
         comet_config: tensorboardX's; tbio does not mirror to Comet, and warns if it is asked to.
         scalars_layout: where `add_scalars` puts its curves.
+        resume: the run goes on from a checkpoint: True goes on behind the last step in the log, an
+            integer at that step. The event files are made ready for it: a torn end is mended, and
+            what has the step or a later one is cut, so that it disappears from TensorBoard too, and
+            kept beside the log under a name that TensorBoard does not read; see
+            `tbio.resuming.resume`. `next_step` says where the run goes on.
+        max_file_bytes: go on in a new file when one has so many bytes. TensorBoard reads them all.
+        max_file_seconds: go on in a new file when one is so old.
+        keep_last: of images, figures, videos and audio, keep so many of each tag, the newest, and
+            give the disk back what older ones took; see `tbio.rotation`. Everything else stays.
+        rank: which of the processes of a distributed training this is; "auto" asks the environment
+            (``RANK``, ``SLURM_PROCID``, ``OMPI_COMM_WORLD_RANK``, ``PMI_RANK``). Rank 0 logs; the
+            others log nothing, as with ``write_to_disk=False``.
+        rank_runs: the other ranks log too, each into a run of its own, ``<log_dir>/rank_<rank>``.
         on_error: when the disk refuses: "warn" (once, then it is tried again and again; what had
             to be given up is counted in `dropped`), "raise" (`WriteFailedError` at the next call),
             or a callable that is given the ``OSError``, on the thread.
 
     Raises:
         OSError: the folder or the file cannot be made.
+        WriterError: a run that cannot be resumed.
 
     >>> import tempfile
     >>> folder = tempfile.mkdtemp()
@@ -110,6 +135,12 @@ class SummaryWriter(RunWriter):
         comet_config: Mapping[str, Any] | None = None,
         on_error: OnError = "warn",
         scalars_layout: ScalarsLayout = "torch",
+        resume: bool | int = False,
+        max_file_bytes: int | None = None,
+        max_file_seconds: float | None = None,
+        keep_last: int | None = None,
+        rank: int | Literal["auto"] | None = None,
+        rank_runs: bool = False,
     ) -> None:
         if scalars_layout not in get_args(ScalarsLayout):
             want = get_args(ScalarsLayout)
@@ -120,17 +151,60 @@ class SummaryWriter(RunWriter):
             log_dir = logdir
         if not log_dir:
             log_dir = default_log_dir(comment)
+        if purge_step is not None and resume is not False:
+            raise ValueError("want either purge_step or resume")
+        number = rank_of(rank)
+        if number and rank_runs:
+            log_dir = os.path.join(log_dir, f"rank_{number}")
+        write_to_disk = bool(write_to_disk) and (rank_runs or not number)
+        self._begin(
+            log_dir,
+            purge_step=purge_step,
+            max_queue=max_queue,
+            flush_secs=flush_secs,
+            filename_suffix=filename_suffix,
+            write_to_disk=write_to_disk,
+            on_error=on_error,
+            scalars_layout=scalars_layout,
+            resume=resume,
+            max_file_bytes=max_file_bytes,
+            max_file_seconds=max_file_seconds,
+            keep_last=keep_last,
+        )
+
+    def _begin(
+        self,
+        log_dir: str | os.PathLike[str],
+        *,
+        purge_step: int | None = None,
+        scalars_layout: ScalarsLayout,
+        resume: bool | int = False,
+        lazy: bool = False,
+        **settings: Any,
+    ) -> None:
+        """Begin to log, anew in each process or copy that the writer is sent to."""
         #: The edges of ``bins="tensorflow"``.
         self.default_bins: list[float] = histogram_bins.DEFAULT_EDGES.tolist()
-        self._scalars_layout = scalars_layout
-        # what add_scalars has logged: name -> folder, tag
-        self._curves: dict[str, tuple[str, str]] = {}
+        self._scalars_layout: ScalarsLayout = scalars_layout
+        self._settings = settings
+        # what add_scalars has logged: main tag, key -> folder, tag
+        self._curves: dict[tuple[str, str], tuple[str, str]] = {}
         self._layout = Layout()
         self._hparams: hparams.Hparams | None = None
         self._trials = 0
-        super().__init__(
-            log_dir, purge_step, max_queue, flush_secs, filename_suffix, on_error, write_to_disk
-        )
+        super().__init__(log_dir, purge_step, lazy=lazy, resume=resume, **settings)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy, in this process or another one, needs to log into the same folder."""
+        return {
+            "log_dir": self._base,
+            "scalars_layout": self._scalars_layout,
+            "lazy": True,
+            **self._settings,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._begin(state.pop("log_dir"), **state)
 
     def __enter__(self) -> SummaryWriter:
         return self
@@ -139,7 +213,8 @@ class SummaryWriter(RunWriter):
         self,
         kind: str,
         tag: Any,
-        make: Callable[[], tuple[Any, str]],
+        value: Any,
+        make: Callable[[Any], tuple[Any, str]],
         encode: Callable[..., Summary.Value | Sequence[Summary.Value]],
         metadata: SummaryMetadata | None,
         global_step: Any,
@@ -147,9 +222,13 @@ class SummaryWriter(RunWriter):
     ) -> None:
         """Log one value of a kind whose ``make`` gives what ``encode`` takes, and a note."""
         tag = self._tag(tag)
-        with naming(tag):
-            value, note = make()
-        part = _part(kind, tag, metadata, encode, value)
+        snapshot = device.snapshot(value)
+        if snapshot is None:
+            with naming(tag):
+                made, note = make(value)
+            part = _part(kind, tag, metadata, encode, made)
+        else:
+            part, note = _late(kind, tag, metadata, encode, snapshot, make), ""
         self._put([part], global_step, walltime, note=note)
 
     # ---- numbers
@@ -188,12 +267,32 @@ class SummaryWriter(RunWriter):
             ValueError: several numbers, or none; a step beyond 64 bits; a walltime that is no time.
             WriteFailedError: the disk refused earlier, with ``on_error="raise"``.
         """
+        # The short way, of nearly every call: nothing but a tag met before, a number and a step.
+        number = scalar_value if type(scalar_value) is float else _quickly(scalar_value)
+        is_plain = _LEAST < number < LARGEST and not (
+            new_style or double_precision or display_name or summary_description
+        )
+        if (
+            is_plain
+            and type(global_step) is int
+            and _LEAST_STEP <= global_step <= MAX_STEP
+            and walltime is None
+            and type(tag) is str
+            and tag in self._short_way
+        ):
+            file, background = self._lane
+            entry = (file, tag, number, global_step, now())
+            background.queue.append(entry)
+            if background.alert:
+                self._attend(background, entry)
+            return
         if isinstance(new_style, str):
             display_name, new_style = new_style, False
         if isinstance(double_precision, str):
             summary_description, double_precision = double_precision, False
+        full_tag = self._tag(tag)
         part, note = _scalar_part(
-            self._tag(tag),
+            full_tag,
             scalar_value,
             bool(new_style),
             bool(double_precision),
@@ -201,6 +300,8 @@ class SummaryWriter(RunWriter):
             summary_description or "",
         )
         self._put([part], global_step, walltime, note=note)
+        if is_plain:
+            self._good_tags.add(full_tag)
 
     def add_scalars(
         self,
@@ -233,6 +334,8 @@ class SummaryWriter(RunWriter):
         if not isinstance(tag_scalar_dict, Mapping):
             got = type(tag_scalar_dict).__name__
             raise TypeError(f"{main_tag!r}: want a dict of numbers, got {got}")
+        if walltime is None and self._add_curves(main_tag, tag_scalar_dict, global_step):
+            return
         tag = self._tag(main_tag)
         wall_time = self._wall_time(walltime, f"{tag!r}, walltime")
         curves: list[tuple[str | None, Part, str]] = []
@@ -240,14 +343,35 @@ class SummaryWriter(RunWriter):
             name = text_of(key, "key")
             if self._scalars_layout == "tags":
                 curves.append((None, *_scalar_part(f"{tag}/{name}", value)))
-                self._curves[f"{self.log_dir}/{tag}/{name}"] = self.log_dir, f"{tag}/{name}"
+                self._curves[tag, name] = self.log_dir, f"{tag}/{name}"
                 continue
             between = f"{tag}/" if self._scalars_layout == "tensorboardX" else f"{_flat(tag)}_"
             folder = self._folder_of(f"{between}{name}")
             curves.append((folder, *_scalar_part(tag, value)))
-            self._curves[f"{self.log_dir}/{tag}/{name}"] = folder, tag
+            self._curves[tag, name] = folder, tag
         for curve, part, note in curves:
             self._put([part], global_step, wall_time, folder=curve, note=note)
+        self._good_tags.add(tag)
+
+    def _add_curves(self, main_tag: Any, values: Mapping[str, Any], step: Any) -> bool:
+        """The short way of `add_scalars`, for numbers and curves that were met before."""
+        if main_tag not in self._short_way or not _is_plain_step(step):
+            return False
+        files, wall_time = self.all_writers or {}, now()
+        entries = []
+        for key, value in values.items():
+            number = value if type(value) is float else _quickly(value)
+            folder, tag = self._curves.get((main_tag, key), ("", ""))
+            file = files.get(folder)
+            if file is None or type(key) is not str or not _LEAST < number < LARGEST:
+                return False
+            entry = (file.event_writer, tag, number, step, wall_time)
+            entries.append((file.background, entry))
+        for background, entry in entries:
+            background.queue.append(entry)
+            if background.alert:
+                self._attend(background, entry)
+        return True
 
     @property
     def scalar_dict(self) -> dict[str, list[list[float]]]:
@@ -257,7 +381,11 @@ class SummaryWriter(RunWriter):
         """
         self.flush()
         found: dict[str, list[list[float]]] = {}
-        for name, (folder, tag) in self._curves.items() if self._recording() else ():
+        curves = {
+            (f"{self.log_dir}/{main_tag}/{key}", folder, tag): None
+            for (main_tag, key), (folder, tag) in tuple(self._curves.items())
+        }  # with "tags", different keys may make the same tag
+        for name, folder, tag in curves if self._recording() else ():
             points = found.setdefault(name, [])
             place = glob.escape(self._place_of(folder))
             files = glob.glob(os.path.join(place, "*tfevents*"))
@@ -293,7 +421,8 @@ class SummaryWriter(RunWriter):
         self._add(
             "tensor",
             tag,
-            lambda: (raw_tensor.prepare(tensor), ""),
+            tensor,
+            lambda tensor: (raw_tensor.prepare(tensor), ""),
             raw_tensor.encode,
             raw_tensor.metadata(),
             global_step,
@@ -332,7 +461,8 @@ class SummaryWriter(RunWriter):
             self._add(
                 "histogram",
                 tag,
-                lambda: histogram.rows_of_values(values, buckets),
+                values,
+                lambda values: histogram.prepare_rows(values, buckets),
                 histogram.encode,
                 histogram.metadata(),
                 global_step,
@@ -342,7 +472,8 @@ class SummaryWriter(RunWriter):
         self._add(
             "histogram",
             tag,
-            lambda: histogram.of_values(values, bins, max_bins),
+            values,
+            lambda values: histogram.prepare(values, bins, max_bins),
             histogram.encode,
             None,
             global_step,
@@ -378,7 +509,8 @@ class SummaryWriter(RunWriter):
         self._add(
             "histogram",
             tag,
-            lambda: (
+            None,
+            lambda _: (
                 histogram.of_counts(min, max, num, sum, sum_squares, bucket_limits, bucket_counts),
                 "",
             ),
@@ -502,8 +634,9 @@ class SummaryWriter(RunWriter):
             raise TypeError(f"{tag!r}: want either img_tensor or encoded")
         self._add_picture(
             tag,
-            lambda: (
-                image.prepare(img_tensor, dataformats)
+            img_tensor,
+            lambda picture: (
+                image.prepare(picture, dataformats)
                 if encoded is None
                 else (image.prepare_encoded(encoded), "")
             ),
@@ -541,7 +674,8 @@ class SummaryWriter(RunWriter):
             self._add(
                 "image",
                 tag,
-                lambda: image.prepare_samples(img_tensor, dataformats, max_outputs),
+                img_tensor,
+                lambda images: image.prepare_samples(images, dataformats, max_outputs),
                 image.encode_samples,
                 image.metadata(),
                 global_step,
@@ -549,7 +683,11 @@ class SummaryWriter(RunWriter):
             )
             return
         self._add_picture(
-            tag, lambda: image.prepare(img_tensor, dataformats), global_step, walltime
+            tag,
+            img_tensor,
+            lambda picture: image.prepare(picture, dataformats),
+            global_step,
+            walltime,
         )
 
     def add_image_with_boxes(
@@ -589,7 +727,8 @@ class SummaryWriter(RunWriter):
         scale, axes, texts = rescale, formats, labels
         self._add_picture(
             tag,
-            lambda: image.prepare_boxes(img_tensor, box_tensor, scale, axes, texts),
+            img_tensor,
+            lambda picture: image.prepare_boxes(picture, box_tensor, scale, axes, texts),
             global_step,
             walltime,
         )
@@ -614,16 +753,19 @@ class SummaryWriter(RunWriter):
         Raises:
             TypeError, ValueError: no figure.
         """
-        self._add_picture(tag, lambda: (_drawn(figure, close), ""), global_step, walltime)
+        self._add_picture(
+            tag, figure, lambda figure: (_drawn(figure, close), ""), global_step, walltime
+        )
 
     def _add_picture(
         self,
         tag: Any,
-        make: Callable[[], tuple[image.Picture, str]],
+        value: Any,
+        make: Callable[[Any], tuple[image.Picture, str]],
         global_step: Any,
         walltime: float | None,
     ) -> None:
-        self._add("image", tag, make, image.encode, None, global_step, walltime)
+        self._add("image", tag, value, make, image.encode, None, global_step, walltime)
 
     def add_video(
         self,
@@ -653,7 +795,8 @@ class SummaryWriter(RunWriter):
         self._add(
             "image",
             tag,
-            lambda: video.prepare(vid_tensor, fps, dataformats, format),
+            vid_tensor,
+            lambda frames: video.prepare(frames, fps, dataformats, format),
             video.encode,
             None,
             global_step,
@@ -685,7 +828,8 @@ class SummaryWriter(RunWriter):
         self._add(
             "audio",
             tag,
-            lambda: audio.prepare(snd_tensor, sample_rate),
+            snd_tensor,
+            lambda samples: audio.prepare(samples, sample_rate),
             audio.encode,
             audio.metadata(),
             global_step,
@@ -717,9 +861,10 @@ class SummaryWriter(RunWriter):
         self._add(
             "text",
             tag,
-            lambda: (text.prepare(text_string), ""),
+            text_string,
+            lambda strings: (text.prepare(strings), ""),
             text.encode,
-            text.metadata(),
+            _TEXT_METADATA,
             global_step,
             walltime,
         )
@@ -751,7 +896,8 @@ class SummaryWriter(RunWriter):
         self._add(
             "mesh",
             tag,
-            lambda: mesh.prepare(vertices, colors, faces, config_dict),
+            None,
+            lambda _: mesh.prepare(vertices, colors, faces, config_dict),
             mesh.encode,
             None,
             global_step,
@@ -1021,6 +1167,8 @@ class SummaryWriter(RunWriter):
         Raises:
             TypeError, ValueError: a value that is none of these, before anything is logged.
         """
+        if walltime is None and type(values) is dict and self._log_numbers(values, step):
+            return
         parts, notes = [], []
         for name, value in flattened(values, evaluate=self._recording()):
             tag = self._tag(name)
@@ -1033,6 +1181,25 @@ class SummaryWriter(RunWriter):
             self._warn_once(tag, note)
         if parts:
             self._put(parts, step, walltime)
+            self._good_tags.update(part.tag for part in parts)
+
+    def _log_numbers(self, values: dict[Any, Any], step: Any) -> bool:
+        """The short way of `log`, for nothing but numbers under tags that were met before."""
+        short_way = self._short_way
+        if not values or not _is_plain_step(step):
+            return False
+        numbers = []
+        for tag, value in values.items():
+            number = value if type(value) is float else _quickly(value)
+            if type(tag) is not str or tag not in short_way or not _LEAST < number < LARGEST:
+                return False
+            numbers.append(number)
+        file, background = self._lane
+        entry = (file, tuple(values), tuple(numbers), step, now())
+        background.queue.append(entry)
+        if background.alert:
+            self._attend(background, entry)
+        return True
 
 
 def _scalar_part(
@@ -1044,18 +1211,76 @@ def _scalar_part(
     description: str = "",
 ) -> tuple[Part, str]:
     """A number on its way, and what its user is to be warned of."""
-    note = ""
     with naming(tag):
-        number = double_of(value)
+        snapshot = device.snapshot(value)
         text_of(display_name, "display_name")
         text_of(description, "summary_description")
+        if snapshot is not None and math.prod(value.shape) != 1:
+            raise ValueError(f"want one number, got an array of shape {tuple(value.shape)}")
+        if snapshot is None:
+            args, note = _scalar_arguments(value, as_tensor, exact)
+            exact = args[2]
+    metadata = scalar.metadata(display_name, description)
+    if snapshot is not None:  # whose value may yet be found to need metadata
+        late = Late(snapshot, lambda value: _scalar_arguments(value, as_tensor, exact))
+        return Part("scalar", tag, metadata, scalar.encode, (late,)), ""
+    if not (as_tensor or exact or display_name or description):
+        return Part("scalar", tag, None, scalar.encode, args), note  # the old encoding needs none
+    return Part("scalar", tag, metadata, scalar.encode, args), note
+
+
+def _scalar_arguments(
+    value: Any, as_tensor: bool, exact: bool
+) -> tuple[tuple[float, bool, bool], str]:
+    """What `scalar.encode` takes behind the tag, and a note."""
+    number, note = double_of(value), ""
     if not (exact or scalar.fits_float32(number)):
         exact = True
         note = f"{number!r} is beyond float32: TensorBoard will show infinity in its place"
-    metadata = None
-    if as_tensor or exact or display_name or description:  # the old encoding needs none
-        metadata = scalar.metadata(display_name, description)
-    return Part("scalar", tag, metadata, scalar.encode, (number, as_tensor, exact)), note
+    return (number, as_tensor, exact), note
+
+
+#: How the numbers of everyday become doubles.
+_TO_DOUBLE: dict[type, Callable[[Any], float]] = {
+    int: float,
+    bool: float,
+    np.float64: float,
+    np.float32: float,
+    np.float16: float,
+    np.int64: float,
+    np.int32: float,
+}
+
+
+def _quickly(value: Any) -> float:
+    """A number of an everyday type as a double; NaN for all else, and for what has no double."""
+    convert = _TO_DOUBLE.get(type(value))
+    try:
+        return math.nan if convert is None else convert(value)
+    except OverflowError:
+        return math.nan
+
+
+def _is_plain_step(step: Any) -> bool:
+    return type(step) is int and _LEAST_STEP <= step <= MAX_STEP
+
+
+def _late(
+    kind: str,
+    tag: str,
+    metadata: SummaryMetadata | None,
+    encode: Callable[..., Summary.Value | Sequence[Summary.Value]],
+    snapshot: Snapshot,
+    make: Callable[[Any], tuple[Any, str]],
+) -> Part:
+    """A value on its way that is to be prepared on the thread, when its device has it."""
+
+    def arguments(value: Any) -> tuple[tuple[Any, ...], str]:
+        made, note = make(value)
+        return (made,), note
+
+    weight = int(getattr(snapshot.value, "nbytes", 0))
+    return Part(kind, tag, metadata, encode, (Late(snapshot, arguments),), weight)
 
 
 def _part(
@@ -1077,16 +1302,18 @@ def _part_of(tag: str, value: Any) -> tuple[Part, str]:
         picture, note = image.prepare(value)
         return _part("image", tag, None, image.encode, picture), note
     if isinstance(value, str) or (isinstance(value, (list, tuple)) and _is_text(value)):
-        return _part("text", tag, text.metadata(), text.encode, text.prepare(value)), ""
+        return _part("text", tag, _TEXT_METADATA, text.encode, text.prepare(value)), ""
     with suppress(TypeError, ValueError):
         return _scalar_part(tag, value)
-    array = arrays.to_numpy(value)
-    dataformats = _image_axes(array)
-    if dataformats:
-        picture, note = image.prepare(array, dataformats)
-        return _part("image", tag, None, image.encode, picture), note
-    buckets, note = histogram.of_values(array)
-    return _part("histogram", tag, None, histogram.encode, buckets), note
+    snapshot = device.snapshot(value)
+    array = arrays.to_numpy(value) if snapshot is None else value
+    axes = _image_axes(tuple(array.shape), str(array.dtype))
+    make = partial(image.prepare, dataformats=axes) if axes else histogram.prepare
+    kind, encode = ("image", image.encode) if axes else ("histogram", histogram.encode)
+    if snapshot is not None:
+        return _late(kind, tag, None, encode, snapshot, make), ""
+    made, note = make(array)
+    return _part(kind, tag, None, encode, made), note
 
 
 def _is_text(values: Any) -> bool:
@@ -1095,14 +1322,14 @@ def _is_text(values: Any) -> bool:
     return isinstance(values, str)
 
 
-def _image_axes(array: Any) -> str:
+def _image_axes(shape: tuple[int, ...], dtype: str) -> str:
     """The axes of an array that looks like an image, else ""."""
-    if array.ndim != 3:
+    if len(shape) != 3:
         return ""
-    channels = (1, 3, 4) if array.dtype.name == "uint8" else (3, 4)
-    if array.shape[2] in channels:
+    channels = (1, 3, 4) if dtype.endswith("uint8") else (3, 4)
+    if shape[2] in channels:
         return "HWC"
-    return "CHW" if array.shape[0] in channels else ""
+    return "CHW" if shape[0] in channels else ""
 
 
 def _flat(tag: str) -> str:

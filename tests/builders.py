@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tbio import ScalarSeries
+from tbio.proto.event_pb2 import Event, SessionLog
 
 
 def series(
@@ -28,3 +29,8 @@ def series(
         np.array(np.arange(len(values)) + 100.0 if wall_times is None else wall_times, np.float64),
         np.array(values, dtype),
     )
+
+
+def is_fresh_start(event: Event) -> bool:
+    """Whether it is the session start with which every fresh run of tbio begins."""
+    return event.session_log.status == SessionLog.START and event.step == 2**63 - 1

@@ -21,12 +21,12 @@ from tensorboard.plugins.histogram import summary_v2
 from tensorboard.util import tensor_util
 from tensorboardX.summary import make_histogram as peers_histogram
 
-from tbio import read_events, tensor
+from tbio import arrays, read_events, tensor
 from tbio.kinds import histogram
-from tbio.kinds.histogram import Buckets
+from tbio.kinds.histogram import Buckets, Uncounted
 from tbio.kinds.histogram_bins import DEFAULT_EDGES
 from tbio.proto import tensor_pb2
-from tbio.proto.summary_pb2 import Summary, SummaryMetadata
+from tbio.proto.summary_pb2 import HistogramProto, Summary, SummaryMetadata
 
 Array = npt.NDArray[Any]
 
@@ -569,6 +569,71 @@ def test_tensors() -> None:
         assert histogram.rows_of_values(values, 1)[0].tolist() == [[0.5, 999_424, 3]]
     assert counted(numbers, torch.tensor(edges)).limits.tolist() == edges
     assert len(counted(numbers, torch.tensor(3)).limits) == 4
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "i4", "u1", "?", ">f8"])
+@pytest.mark.parametrize("size", [0, 1, 1000, 20_000])
+@pytest.mark.parametrize("max_bins", [None, 9])
+def test_counted_later_as_at_once(dtype: str, size: int, max_bins: int | None) -> None:
+    """`encode` counts what `prepare` has copied, whatever became of the user's array."""
+    values = np.resize(NORMAL * 3, size).astype(dtype).reshape(-1, 1)[::-1]
+    for bins in ("tensorflow", "doane", 12, [-1.0, 0.0, 2.0]):
+        at_once, note = histogram.of_values(values, bins, max_bins)
+        edges = np.array(bins) if isinstance(bins, list) else bins
+        theirs = values.copy()
+        prepared, told = histogram.prepare(theirs, edges, max_bins)
+        theirs[...] = 0
+        if isinstance(edges, np.ndarray):
+            edges[...] = 0
+        assert told == note
+        stored = histogram.encode("h", prepared)
+        assert stored == histogram.encode("h", prepared) == histogram.encode("h", at_once)
+        assert stored.histo.num == size
+    at_once_rows, note = histogram.rows_of_values(values, 7)
+    theirs = values.copy()
+    prepared_rows, told = histogram.prepare_rows(theirs, 7)
+    theirs[...] = 0
+    assert told == note
+    assert histogram.encode("h", prepared_rows) == histogram.encode("h", at_once_rows)
+
+
+def test_a_prepared_histogram_is_as_heavy_as_its_values() -> None:
+    prepared, _ = histogram.prepare(np.zeros((30, 40), np.float32))
+    assert isinstance(prepared, Uncounted)
+    assert arrays.weight(prepared) == 30 * 40 * 4
+    assert arrays.weight(histogram.prepare_rows([1.0, 2.0])[0]) == 16
+
+
+@given(
+    st.lists(st.tuples(st.floats(), st.floats()), max_size=300),
+    st.tuples(*[st.floats()] * 5),
+)
+def test_bytes_are_those_of_the_fields(rows: list[tuple[float, float]], sums: Any) -> None:
+    """The parser's short way, and the plain one."""
+    limits = np.array([limit for limit, _ in rows], np.float64)
+    counts = np.array([number for _, number in rows], np.float64)
+    low, high, num, total, squares = sums
+    plain = HistogramProto(
+        min=low,
+        max=high,
+        num=num,
+        sum=total,
+        sum_squares=squares,
+        bucket_limit=limits.tolist(),
+        bucket=counts.tolist(),
+    )
+    stored = histogram.encode("h", Buckets(low, high, num, total, squares, limits, counts))
+    expected = Summary.Value(tag="h", histo=plain)
+    assert stored.SerializeToString() == expected.SerializeToString()
+
+
+@pytest.mark.parametrize("number", [16, 2048, 1 << 20])
+def test_bytes_of_many_buckets(number: int) -> None:
+    """Lengths of one byte more each."""
+    limits = np.arange(number, dtype=np.float64)
+    histo = histogram.encode("h", Buckets(0, 1, 2, 3, 4, limits, limits + 0.5)).histo
+    assert (np.array(histo.bucket_limit) == limits).all()
+    assert (np.array(histo.bucket) == limits + 0.5).all()
 
 
 @pytest.mark.parametrize("bins", ["tensorflow", "auto", 10, [-5.0, 0.0, 5.0]], ids=str)

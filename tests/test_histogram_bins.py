@@ -12,8 +12,9 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
-from tbio.kinds import histogram_bins
+from tbio.kinds import histogram_bins, histogram_values
 from tbio.kinds.histogram_bins import DEFAULT_EDGES, count, count_default
 
 
@@ -26,13 +27,14 @@ def edges_of_the_peers() -> list[float]:
 
 
 EDGES = edges_of_the_peers()
+TYPES: Any = st.sampled_from(["?", "i1", "u2", ">i4", "i8", "u8", "f2", "f4", ">f4", ">f8"])
 
 
 @pytest.fixture(autouse=True)
 def never_a_search(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few values are counted by the table as well, and several blocks are few values."""
     monkeypatch.setattr(histogram_bins, "_FEW", -1)
-    monkeypatch.setattr(histogram_bins, "_BLOCK", 1000)
+    monkeypatch.setattr(histogram_values, "BLOCK", 1000)
 
 
 def by_bisection(values: npt.NDArray[Any]) -> list[int]:
@@ -45,6 +47,7 @@ def by_bisection(values: npt.NDArray[Any]) -> list[int]:
 def check(values: npt.NDArray[Any]) -> None:
     doubles = values.astype(np.float64)
     expected = by_bisection(values)
+    assert count_default(values).tolist() == expected  # in its own type
     assert count_default(doubles).tolist() == expected
     assert count(doubles, DEFAULT_EDGES).tolist() == expected
 
@@ -128,6 +131,15 @@ def test_both_ends_of_every_cell() -> None:
         values = values[np.isfinite(values)]
         expected = np.bincount(np.searchsorted(EDGES, values, "right"), minlength=1550)
         assert (count_default(values) == expected).all()
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    hnp.arrays(TYPES, st.integers(0, 50), elements={"allow_nan": False, "allow_infinity": False}),
+    st.sampled_from([1, 60]),
+)
+def test_any_type(values: npt.NDArray[Any], times: int) -> None:
+    check(np.tile(values, times))
 
 
 def test_any_bits() -> None:

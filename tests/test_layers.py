@@ -26,9 +26,13 @@ LAYERS = {
     "tag_book": 1,
     "best": 1,
     "smoothing": 1,
+    "device": 1,
+    "recycled": 1,
     "storage": 1,
     "record_file": 2,
+    "rotation": 2,
     "event_file": 2,
+    "scalar_lane": 2,
     "kinds": 2,
     "columns": 2,
     "places": 2,
@@ -44,6 +48,7 @@ LAYERS = {
     "logdir": 3,
     "background": 3,
     "file_writer": 3,
+    "resuming": 3,
     "run_writer": 3,
     "writer": 3,
     "global_writer": 3,
@@ -54,7 +59,15 @@ LAYERS = {
 }
 #: The two sides of layer 3, which never import each other.
 READING = {"series", "tables", "rules", "run", "sessions", "logdir"}
-WRITING = {"background", "file_writer", "run_writer", "writer", "global_writer", "summary_protos"}
+WRITING = {
+    "background",
+    "file_writer",
+    "resuming",
+    "run_writer",
+    "writer",
+    "global_writer",
+    "summary_protos",
+}
 #: They gather what the others define.
 FACES = {"__init__", "__main__"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 import types
 import warnings
@@ -466,7 +467,13 @@ def drawn(patterns: list[str]) -> list[str]:
         ([""], []),  # a request without an expression
         (["loss", "("], []),  # one that is none, and nothing is shown
         (["(?P<x>a)", "(?P<x>l)"], []),  # none together
-        (["l", "(?i)A"], []),
+        pytest.param(
+            ["l", "(?i)A"],
+            [],
+            marks=pytest.mark.skipif(
+                sys.version_info < (3, 11), reason="Python 3.10 takes flags in the middle"
+            ),
+        ),
         (["loss", "a)|(a"], ["loss", "loss/train", "acc[0]", "a+b"]),
     ],
     ids=repr,

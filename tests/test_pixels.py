@@ -264,6 +264,31 @@ def test_what_is_no_number_is_refused() -> None:
         pixels.to_pixels(np.zeros((4, 4)), None, "NHWC")  # type: ignore[arg-type]
 
 
+FLOATS: Any = st.sampled_from(["f2", "f4", ">f4", "f8", "g"])
+
+
+@given(
+    hnp.arrays(
+        FLOATS,
+        hnp.array_shapes(min_dims=2, max_dims=2, max_side=9),
+        elements=st.floats(-1 / 512, 1 + 1 / 512, width=16) | st.just(0.5),
+    ),
+    st.sampled_from([255.0, 255.5]),
+    st.booleans(),
+    st.sampled_from([0.0, 1.5, -1.0, math.nan, math.inf]),
+)
+def test_floats_some_at_a_time(array: Array, scale: float, turned: bool, odd: float) -> None:
+    """The blocks give what the whole does, also where only the last one has to be clipped."""
+    view = array.T[::-1] if turned else array
+    view[-1, -1] = odd
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pixels, "_BLOCK", 4)
+        found, note = pixels._floats_to_levels(view, scale)
+    expected, told = pixels._clipped_to_levels(view, np.float32(scale))
+    assert (found.tolist(), note) == (expected.tolist(), told)
+    assert found.dtype == np.uint8
+
+
 # ------------------------------------------------------------------ grids
 
 
@@ -318,7 +343,8 @@ def test_a_grid_is_nobody_elses_memory(n: int, dataformats: str) -> None:
     grid = pixels.grid(view)
     array[...] = 9
     assert not grid.any()
-    assert grid.flags.c_contiguous
+    assert np.shares_memory(grid.ravel(order="K"), grid)  # without gaps
+    assert grid.flags.c_contiguous == (n > 1 or dataformats == "NHWC")  # one lies as it did
     assert not grid.flags.writeable
 
 

@@ -97,7 +97,28 @@ def drawing(height: int, width: int) -> Array:
     return image
 
 
-@pytest.mark.parametrize(("make", "size"), [(photo, 0.95), (drawing, 1.05)])
+def shaded(height: int, width: int) -> Array:
+    """Smooth, without noise: most differences are small, and seldom like the one before."""
+    y, x = np.mgrid[0:height, 0:width]
+    shades = [127 + 120 * np.sin(x / a) * np.cos(y / a) for a in (9, 11, 14)]
+    return np.stack(shades, -1).astype(np.uint8)
+
+
+def grey(height: int, width: int) -> Array:
+    """A grey photo as colours: each difference is there three times."""
+    return np.repeat(photo(height, width, 1), 3, axis=2)
+
+
+def framed(height: int, width: int) -> Array:
+    """A photo with a black margin."""
+    image = photo(height, width)
+    image[:, : width * 2 // 5] = 0
+    return image
+
+
+@pytest.mark.parametrize(
+    ("make", "size"), [(photo, 0.95), (drawing, 1.05), (shaded, 1.2), (grey, 1.05), (framed, 1.05)]
+)
 def test_images_of_many_bands(make: Any, size: float) -> None:
     image = make(700, 500)  # 1 MB: filtered in five bands
     data = png.encode(image)
@@ -110,6 +131,60 @@ def test_images_of_many_bands(make: Any, size: float) -> None:
 def test_a_view_is_as_good_as_an_array() -> None:
     image = photo(20, 30)[3:11, 5:17][:, ::-1]
     assert np.array_equal(by_pillow(png.encode(image)), image)
+    assert png.encode(image) == png.encode(np.ascontiguousarray(image))
+    planes = np.ascontiguousarray(image.transpose(2, 0, 1))  # CHW
+    assert png.encode(planes.transpose(1, 2, 0)) == png.encode(image)
+
+
+@pytest.mark.parametrize(
+    ("make", "strategy"),
+    [
+        (photo, zlib.Z_HUFFMAN_ONLY),
+        (shaded, zlib.Z_HUFFMAN_ONLY),
+        (framed, zlib.Z_RLE),
+        (grey, zlib.Z_DEFAULT_STRATEGY),
+        (drawing, zlib.Z_DEFAULT_STRATEGY),
+    ],
+)
+def test_each_kind_of_image_has_its_strategy(
+    make: Any, strategy: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used = []
+    compressobj = zlib.compressobj
+
+    def noted(level: int, *, strategy: int) -> Any:
+        used.append((level, strategy))
+        return compressobj(level, strategy=strategy)
+
+    monkeypatch.setattr(zlib, "compressobj", noted)
+    image = make(64, 64)
+    assert np.array_equal(by_pillow(png.encode(image)), image)
+    assert used == [(1, strategy)]
+
+
+@given(
+    hnp.arrays(
+        np.uint8,
+        st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(1, 4)),
+        elements=st.integers(0, 255) | st.sampled_from([0, 127, 128, 255]),
+    ),
+    st.integers(1, 40),
+)
+def test_the_filter_is_the_one_of_smaller_differences(image: Array, band: int) -> None:
+    """By the plain arithmetic of the PNG specification, also where a band begins."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(png, "_BAND_BYTES", band)
+        ((_, data),) = (found for found in chunks(png.encode(image)) if found[0] == b"IDAT")
+    height, _, channels = image.shape
+    expected = []
+    for y in range(height):
+        row = image[y].ravel().tolist()
+        before = image[y - 1].ravel().tolist() if y else [0] * len(row)
+        sub = [(a - b) % 256 for a, b in zip(row, [0] * channels + row, strict=False)]
+        up = [(a - b) % 256 for a, b in zip(row, before, strict=True)]
+        costs = [sum(min(d, 256 - d) for d in differences) for differences in (sub, up)]
+        expected += [2, *up] if costs[1] < costs[0] else [1, *sub]
+    assert list(zlib.decompress(data)) == expected
 
 
 # ------------------------------------------------------------------ animated

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import tensorboardX
+from builders import is_fresh_start
 from PIL import Image
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 
@@ -37,7 +38,7 @@ def events_in(folder: Path) -> list[Event]:
     events: list[Event] = []
     for path in sorted(folder.glob("*tfevents*")):
         events += tbio.read_events(path, on_damage="raise")
-    return [event for event in events if event.WhichOneof("what") != "file_version"]
+    return [event for event in events if not (event.file_version or is_fresh_start(event))]
 
 
 def values_in(folder: Path) -> list[Summary.Value]:
@@ -580,6 +581,35 @@ def test_scalar_dict_has_the_names_of_tensorboardx(tmp_path: Path) -> None:
     for writer in writers:
         writer.close()
     assert list(ours) == list(theirs) == [f"{tmp_path}/m/n/a"]
+
+
+@pytest.mark.parametrize("layout", ["torch", "tensorboardX", "tags"])
+def test_curves_with_slashes_in_their_keys(tmp_path: Path, layout: Any) -> None:
+    """Main tag and key, not the two joined, say which curve it is, at every call."""
+    with SummaryWriter(tmp_path, scalars_layout=layout) as writer:
+        for step in (0, 1):
+            writer.add_scalars("m", {"a/b": 1}, step)
+            writer.add_scalars("m/a", {"b": 2}, step)
+    found = [
+        (run, tag, series.steps.tolist(), series.values.tolist())
+        for run, data in tbio.open(tmp_path).items()
+        for tag, series in data.scalars.items()
+    ]
+    assert (
+        found
+        == {
+            "torch": [("m_a/b", "m", [0, 1], [1, 1]), ("m_a_b", "m/a", [0, 1], [2, 2])],
+            "tensorboardX": [("m/a/b", "m", [0, 1], [1, 1]), ("m/a/b", "m/a", [0, 1], [2, 2])],
+            "tags": [(".", "m/a/b", [0, 0, 1, 1], [1, 2, 1, 2])],
+        }[layout]
+    )
+
+
+def test_a_key_that_is_no_text_at_any_call(tmp_path: Path) -> None:
+    with SummaryWriter(tmp_path) as writer:
+        writer.add_scalars("m", {"1": 1}, 0)
+        with pytest.raises(TypeError, match="key: want a str"):
+            writer.add_scalars("m", {1: 1}, 1)  # type: ignore[dict-item]
 
 
 def test_scalar_dict_keeps_curves_apart(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ slow. `count_default` needs no search:
   that is. One look-up a value, and the few values in cut cells (3 of 100) are compared with the
   edge itself. The comparison is of doubles, so the counts are exact at every edge.
 
-Integers, float32 and smaller floats become doubles first, as in torch and tensorboardX.
+Integers and other floats become doubles first, some at a time, as in torch and tensorboardX.
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from tbio import recycled
+from tbio.kinds import histogram_values
+from tbio.kinds.histogram_values import Doubles
+
 Counts: TypeAlias = npt.NDArray[np.intp]
-Doubles: TypeAlias = npt.NDArray[np.float64]
 
 
 def _default_edges() -> Doubles:
@@ -46,7 +49,6 @@ _SHIFT = np.uint64(44)  # drops all but the upper 20 bits
 _CELLS = 1 << 20
 _POSITIVE = _CELLS // 2  # cells below this number hold the values without a sign bit
 _FEW = 1500  # values; up to here a search is as quick
-_BLOCK = 1 << 17  # values at a time: the buffers take 1.3 MB
 
 
 def count(values: Doubles, edges: Doubles) -> Counts:
@@ -67,33 +69,31 @@ def count(values: Doubles, edges: Doubles) -> Counts:
     return np.bincount(slots, minlength=len(edges) + 1)
 
 
-def count_default(values: Doubles) -> Counts:
+def count_default(values: npt.NDArray[Any]) -> Counts:
     """The same as ``count(values, DEFAULT_EDGES)``, several times as fast.
+
+    Args:
+        values: finite, of one dimension and any real dtype.
 
     >>> counts = count_default(np.array([-1e300, 0.0, -0.0, 5e-324, 1e20]))
     >>> int(counts[0]), int(counts[DEFAULT_EDGES.tolist().index(0) + 1]), int(counts[-1])
     (1, 3, 1)
     """
     if values.size <= _FEW:
-        return count(values, DEFAULT_EDGES)
+        return count(histogram_values.doubles(values), DEFAULT_EDGES)
     table = _table()
-    cells = np.empty(min(values.size, _BLOCK), np.uint64)
-    places = np.empty(cells.size, table.dtype)
-    tally = np.zeros(2 * _EDGES + 1, np.intp)  # of the buckets, then of the cut cells by edge
-    above = np.zeros(_EDGES, np.intp)  # by edge: values in its cut cell that are not below it
-    for start in range(0, values.size, _BLOCK):
-        block = values[start : start + _BLOCK]
-        cell, place = cells[: block.size], places[: block.size]
+    cells = recycled.empty(min(values.size, histogram_values.BLOCK), np.uint64)
+    places = recycled.empty(cells.size, table.dtype)
+    counts = np.zeros(_EDGES + 1, np.intp)
+    for block in histogram_values.blocks(values):
+        cell, bucket = cells[: block.size], places[: block.size]
         np.right_shift(block.view(np.uint64), _SHIFT, out=cell)
-        # No cell is out of range: "clip" only spares numpy a copy of `place`.
-        table.take(cell.view(np.int64), out=place, mode="clip")
-        tally += np.bincount(place, minlength=tally.size)
-        cut = np.flatnonzero(place > _EDGES)
-        edge = place[cut].astype(np.intp) - (_EDGES + 1)
-        above += np.bincount(edge[block[cut] >= DEFAULT_EDGES[edge]], minlength=_EDGES)
-    counts = tally[: _EDGES + 1]
-    counts[:-1] += tally[_EDGES + 1 :] - above
-    counts[1:] += above
+        # No cell is out of range: "clip" only spares numpy a copy of `bucket`.
+        table.take(cell.view(np.int64), out=bucket, mode="clip")
+        cut = np.flatnonzero(bucket > _EDGES)
+        edge = bucket[cut] - (_EDGES + 1)
+        bucket[cut] = edge + (block[cut] >= DEFAULT_EDGES[edge])  # below or above that edge
+        counts += np.bincount(bucket, minlength=counts.size)
     return counts
 
 

@@ -112,8 +112,8 @@ def prepare(image: Any, dataformats: str = "CHW") -> tuple[Pixels | Encoded, str
             other inputs know their own.
 
     Returns:
-        ``uint8[height, width, channels]``, contiguous and read-only, or the file; and a note of
-        what was clipped or left out, empty if nothing was.
+        ``uint8[height, width, channels]``, a copy and read-only, or the file; and a note of what
+        was clipped or left out, empty if nothing was.
 
     Raises:
         TypeError, ValueError: see `pixels.to_pixels` and `prepare_encoded`; no image in a batch.

@@ -13,13 +13,15 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from tbio import arrays
+from tbio import arrays, recycled
 
 #: ``uint8[..., height, width, channels]``; 1 to 4 channels are L, LA, RGB, RGBA.
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 
 #: The brightest level of 8 bits: a float of 1.0 is as bright as this.
 LEVELS = 255.0
+
+_BLOCK = 1 << 16  # floats at a time: they stay in the processor's cache
 
 
 def to_pixels(
@@ -139,12 +141,32 @@ def _to_levels(array: npt.NDArray[Any], scale: float) -> tuple[Pixels, str]:
 
 
 def _floats_to_levels(array: npt.NDArray[Any], scale: float) -> tuple[Pixels, str]:
-    with np.errstate(over="ignore", invalid="ignore"):  # beyond float32; inf and NaN
-        scaled = np.multiply(array.astype(np.float32, copy=False), np.float32(scale))
-        least, most = scaled.min(), scaled.max()
-    # What rounds to a level by being cut needs no word: -1e-9, 1.0000001. Not so with NaN.
-    if least > -1 and most < 256:
-        return scaled.astype(np.uint8), ""
+    """Floats as levels, some at a time, for as long as all are in range."""
+    levels = recycled.empty_like(array, np.uint8)
+    buffer = np.empty(min(array.size, _BLOCK), np.float32)
+    factor = np.float32(scale)
+    blocks = np.nditer(
+        [array, levels],
+        ["buffered", "external_loop"],
+        [["readonly"], ["writeonly"]],
+        op_dtypes=[np.dtype(np.float32), np.dtype(np.uint8)],
+        casting="same_kind",
+        buffersize=_BLOCK,
+    )
+    with blocks, np.errstate(over="ignore", invalid="ignore"):  # beyond float32; inf and NaN
+        for numbers, cut in blocks:
+            scaled = np.multiply(numbers, factor, out=buffer[: numbers.size])
+            # What rounds to a level by being cut needs no word: -1e-9, 1.0000001. Not so with NaN.
+            if not (scaled.min() > -1 and scaled.max() < 256):
+                return _clipped_to_levels(array, factor)
+            np.copyto(cut, scaled, casting="unsafe")
+    return levels, ""
+
+
+def _clipped_to_levels(array: npt.NDArray[Any], factor: np.float32) -> tuple[Pixels, str]:
+    """Floats as levels, and a note of those that are out of range or NaN."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = np.multiply(array.astype(np.float32, copy=False), factor)
     unknown = np.isnan(scaled)
     outside = (scaled <= -1) | (scaled >= 256)
     notes = []
@@ -174,28 +196,33 @@ def tiled(images: Sequence[Pixels], rows: int, columns: int) -> Pixels:
     height = max(image.shape[-3] for image in images)
     width = max(image.shape[-2] for image in images)
     *outer, _, _, channels = images[0].shape
-    make = np.empty if len(images) == rows * columns == 1 else np.zeros
-    canvas = make((*outer, rows * height, columns * width, channels), np.uint8)
+    canvas = recycled.empty((*outer, rows * height, columns * width, channels), np.uint8)
+    canvas.fill(0)
     for place, image in enumerate(images):
         y, x = height * (place // columns), width * (place % columns)
-        cell = canvas[..., y : y + image.shape[-3], x : x + image.shape[-2], :]
-        for channel in range(channels):  # four times as quick as all at once, from CHW
-            cell[..., channel] = image[..., channel]
+        interleave(image, canvas[..., y : y + image.shape[-3], x : x + image.shape[-2], :])
     canvas.setflags(write=False)
     return canvas
+
+
+def interleave(image: Pixels, target: Pixels) -> None:
+    """Copy an image channel by channel, from CHW four times as quick as all at once."""
+    for channel in range(image.shape[-1]):
+        target[..., channel] = image[..., channel]
 
 
 def grid(images: Iterable[Pixels], columns: int = 8) -> Pixels:
     """Images in rows of ``columns``, as the peers' ``make_grid`` lays out a batch.
 
-    Images that differ in their channels all get those of the richest: grey becomes colour, and
-    what has no alpha is opaque.
+    One image is copied as it lies in memory, whatever the order of its axes there. Images that
+    differ in their channels all get those of the richest: grey becomes colour, and what has no
+    alpha is opaque.
 
     Args:
         images: ``uint8[height, width, channels]`` each.
 
     Returns:
-        As `tiled`.
+        ``uint8[height, width, channels]``: a copy, read-only.
 
     Raises:
         ValueError: no image.
@@ -206,6 +233,10 @@ def grid(images: Iterable[Pixels], columns: int = 8) -> Pixels:
     several = list(images)
     if not several:
         raise ValueError("want at least one image, got a batch of none")
+    if len(several) == 1:
+        copy = recycled.copy(several[0])
+        copy.setflags(write=False)
+        return copy
     counts = {image.shape[-1] for image in several}
     if len(counts) > 1:
         colour, alpha = bool(counts & {3, 4}), bool(counts & {2, 4})

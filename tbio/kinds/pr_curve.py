@@ -69,7 +69,7 @@ class PrCurve:
     @property
     def thresholds(self) -> npt.NDArray[np.float64]:
         """float64 [T], evenly spaced from 0 to 1."""
-        return np.linspace(0.0, 1.0, self.num_thresholds)
+        return np.linspace(0.0, 1.0, self.num_thresholds).astype(np.float64, copy=False)
 
     @property
     def true_positives(self) -> Curve:

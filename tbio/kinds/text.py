@@ -39,6 +39,8 @@ def prepare(text: Any) -> npt.NDArray[Any]:
     >>> prepare("# Title").item()
     b'# Title'
     """
+    if isinstance(text, str):  # the usual case, whose UTF-8 needs no second look
+        return _frozen([_as_bytes(text)], ())
     array = strings(text)
     if not array.size:
         raise ValueError(f"want text, got an array of shape {list(array.shape)}")
@@ -67,8 +69,12 @@ def strings(value: Any) -> npt.NDArray[Any]:
         leaves = value.ravel().tolist()
     else:
         shape, leaves = _unnest(value)
+    return _frozen([_as_bytes(leaf) for leaf in leaves], shape)
+
+
+def _frozen(leaves: list[bytes], shape: tuple[int, ...]) -> npt.NDArray[Any]:
     array: npt.NDArray[Any] = np.empty(len(leaves), object)
-    array[:] = [_as_bytes(leaf) for leaf in leaves]
+    array[:] = leaves
     array = array.reshape(shape)
     array.flags.writeable = False
     return array
