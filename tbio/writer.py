@@ -105,7 +105,8 @@ class SummaryWriter(RunWriter):
         rank_runs: the other ranks log too, each into a run of its own, ``<log_dir>/rank_<rank>``.
         on_error: when the disk refuses: "warn" (once, then it is tried again and again; what had
             to be given up is counted in `dropped`), "raise" (`WriteFailedError` at the next call),
-            or a callable that is given the ``OSError``, on the thread.
+            or a callable that is given the ``OSError``, on the thread. It may log and close, but
+            while the writer is being closed that raises `WriterClosedError`.
 
     Raises:
         OSError: the folder or the file cannot be made.

@@ -75,6 +75,9 @@ def log_from_child(writer: SummaryWriter, first: int) -> None:
         writer.add_scalar("x", float(step), step)
 
 
+# Others that are loaded, and Python since 3.12, warn of forks beside threads.
+@pytest.mark.filterwarnings("ignore:.*fork:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_children_log_beside_their_parent(tmp_path: Path, method: str) -> None:
     if method not in multiprocessing.get_all_start_methods():

@@ -196,7 +196,11 @@ def test_writers_of_one_second_do_not_meet(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("end", ["close", "drop"])
 def test_writers_leave_nothing_behind(tmp_path: Path, end: str) -> None:
-    """Five hundred of them: no file, no thread, no memory."""
+    """Five hundred of them: no file, no thread, no memory.
+
+    A table that they are all listed in for a while may grow at once, so that the least of several
+    gains counts: what each writer leaves shows in all.
+    """
 
     def use(count: int) -> None:
         for number in range(count):
@@ -221,14 +225,16 @@ def test_writers_leave_nothing_behind(tmp_path: Path, end: str) -> None:
     tracemalloc.start()
     try:
         use(40)
-        held, _ = tracemalloc.get_traced_memory()
-        use(440)
-        gained = tracemalloc.get_traced_memory()[0] - held
+        gains = []
+        for _ in range(3):
+            held, _ = tracemalloc.get_traced_memory()
+            use(150)
+            gains.append(tracemalloc.get_traced_memory()[0] - held)
     finally:
         tracemalloc.stop()
     assert left() == before
-    assert gained < 440 * 40, "bytes: each writer leaves something"
-    assert sorted(steps_in(tmp_path)["x"]) == sorted([*upto(20), *upto(40), *upto(440)])
+    assert min(gains) < 150 * 40, "bytes: each writer leaves something"
+    assert sorted(steps_in(tmp_path)["x"]) == sorted([*upto(20), *upto(40), *upto(150) * 3])
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
