@@ -12,6 +12,8 @@ import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from tbio.extras import is_of
+
 
 class Snapshot(NamedTuple):
     """A value on a device, as it will have been at the time of the call.
@@ -39,12 +41,10 @@ def snapshot(value: Any) -> Snapshot | None:
     >>> snapshot(0.5) is None
     True
     """
-    torch: Any = sys.modules.get("torch")
-    if torch is not None and isinstance(value, getattr(torch, "Tensor", ())):
-        return _of_torch(torch, value)
-    jax: Any = sys.modules.get("jax")
-    if jax is not None and isinstance(value, getattr(jax, "Array", ())):
-        return _of_jax(jax, value)
+    if is_of(value, "torch", "Tensor"):
+        return _of_torch(sys.modules["torch"], value)
+    if is_of(value, "jax", "Array"):
+        return _of_jax(sys.modules["jax"], value)
     return None
 
 

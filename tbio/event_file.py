@@ -18,9 +18,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, cast
 
-from google.protobuf.message import DecodeError as ProtobufDecodeError
-
 from tbio.errors import WriterClosedError
+from tbio.proto import PARSE_ERRORS
 from tbio.proto.event_pb2 import Event, SessionLog, SourceMetadata
 from tbio.record import FOOTER_BYTES, HEADER_BYTES, Damage, RecordDecoder, encode_record
 from tbio.record_file import RecordFileReader
@@ -68,8 +67,7 @@ class EventFileReader(RecordFileReader):
             size = HEADER_BYTES + len(record.payload) + FOOTER_BYTES
             try:
                 event = Event.FromString(record.payload)
-            except (ProtobufDecodeError, ValueError, RecursionError):
-                # The last two are what protobuf's pure-Python form says of bad UTF-8 and of depth.
+            except PARSE_ERRORS:
                 self._settle(Damage(record.offset, size, "event"))
                 continue
             self.report.events += 1

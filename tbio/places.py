@@ -17,6 +17,7 @@ import numpy.typing as npt
 from tbio.columns import PlaceColumn
 from tbio.errors import DamageError
 from tbio.event_file import EventFileReader
+from tbio.proto import PARSE_ERRORS
 from tbio.proto.event_pb2 import Event
 
 Longs = npt.NDArray[np.int64]
@@ -75,8 +76,9 @@ class Places:
             reader = self.readers[file]
             for record in reader.fetch((offset, size) for _, offset, size in group):
                 try:
-                    yield Event.FromString(record.payload)
-                except Exception as error:  # what protobuf's C and Python forms raise differs
+                    event = Event.FromString(record.payload)
+                except PARSE_ERRORS as error:
                     what = "the event that was read here is gone: the file was written anew"
                     name = reader.file.name
                     raise DamageError(name, record.offset, "replaced", what) from error
+                yield event

@@ -34,10 +34,9 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import NamedTuple
 
-from google.protobuf.message import DecodeError as ProtobufDecodeError
-
 from tbio.errors import WriterError
 from tbio.event_file import FILE_VERSION, WRITER_NAME, is_event_file
+from tbio.proto import PARSE_ERRORS
 from tbio.proto.event_pb2 import Event, SourceMetadata
 from tbio.proto.summary_pb2 import SummaryMetadata
 from tbio.record import FOOTER_BYTES, HEADER_BYTES, Damage, Record, RecordDecoder, encode_record
@@ -178,7 +177,7 @@ def _parsed(payload: bytes) -> Event | None:
     """The event; None for a sound record that is none."""
     try:
         return Event.FromString(payload)
-    except (ProtobufDecodeError, ValueError, RecursionError):  # see `EventFileReader.events`
+    except PARSE_ERRORS:
         return None
 
 

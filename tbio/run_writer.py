@@ -353,14 +353,14 @@ class RunWriter:
         wall_time = self._wall_time(walltime, f"{tag!r}, walltime")
         if note:
             self._warn_once(tag, note)
-        encoders: list[tuple[Encode, Sequence[Part]]] = [(_summary_event, parts)]
-        if self._keep_last is not None:
+        events: list[tuple[Encode, Sequence[Part]]] = [(_summary_event, parts)]
+        if self._keep_last is not None and parts:
             stay, blobs = _apart(parts)
-            encoders = [(_summary_event, stay), (_blob_event, blobs)]
-        for encode, group in encoders:
-            if group or not parts:
-                weight = sum(part.weight for part in group)
-                self._put_raw(encode, wall_time, step, group, folder=folder, weight=weight)
+            events = [(_summary_event, stay)] if stay else []
+            events += [(_blob_event, blobs)] if blobs else []
+        for encode, group in events:
+            weight = sum(part.weight for part in group)
+            self._put_raw(encode, wall_time, step, group, folder=folder, weight=weight)
 
     def _put_raw(
         self,

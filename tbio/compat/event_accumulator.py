@@ -21,7 +21,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-from google.protobuf.message import DecodeError as ProtobufDecodeError
 from google.protobuf.message import Message
 
 from tbio import assets
@@ -44,7 +43,7 @@ from tbio.compat.reservoir import Reservoir, floats
 from tbio.compat.stored_value import Place, fetch, store
 from tbio.errors import DecodeError, TagNotFoundError, TbioWarning
 from tbio.event_file import EventFileReader, StoredEvent, is_event_file
-from tbio.proto import run_metadata_pb2, summary_pb2
+from tbio.proto import PARSE_ERRORS, run_metadata_pb2, summary_pb2
 from tbio.proto.event_pb2 import Event, SessionLog
 from tbio.proto.graph_pb2 import GraphDef
 from tbio.proto.meta_graph_pb2 import MetaGraphDef
@@ -512,5 +511,5 @@ def _files_in(folder: str) -> list[File]:
 def _parsed(message: type[M], data: bytes) -> M:
     try:
         return message.FromString(data)
-    except (ProtobufDecodeError, ValueError, RecursionError):
+    except PARSE_ERRORS:
         raise DecodeError(f"{len(data)} bytes that are no {message.DESCRIPTOR.name}") from None

@@ -10,10 +10,10 @@ import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, TypeAlias, cast
 
-from google.protobuf.message import DecodeError as ProtobufDecodeError
 from google.protobuf.message import Message
 
 from tbio.errors import DamageError
+from tbio.proto import PARSE_ERRORS
 from tbio.proto.event_pb2 import Event
 from tbio.proto.summary_pb2 import HistogramProto, Summary
 from tbio.proto.tensor_pb2 import TensorProto
@@ -85,7 +85,7 @@ def _fetch_from(file: File, places: list[Place], field: str) -> Iterator[Any]:
     reader = RecordFileReader(file)
     records = reader.fetch((place.offset, place.size) for place in places)
     for record, place in zip(records, places, strict=True):
-        with contextlib.suppress(ProtobufDecodeError, ValueError, RecursionError):
+        with contextlib.suppress(*PARSE_ERRORS):
             values = Event.FromString(record.payload).summary.value
             if place.number < len(values) and values[place.number].HasField(field):
                 yield getattr(values[place.number], field)

@@ -15,7 +15,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from google.protobuf.message import DecodeError as ProtobufDecodeError
 
 from tbio import plugins, tensor
 from tbio.columns import parse_version
@@ -25,6 +24,7 @@ from tbio.errors import DecodeError, TbioWarning
 from tbio.event_file import EventFileReader, StoredEvent, is_event_file
 from tbio.kinds import audio, image
 from tbio.kinds.text import TAG_SUFFIX
+from tbio.proto import PARSE_ERRORS
 from tbio.proto.event_pb2 import SessionLog
 from tbio.proto.hparams_pb2 import HParamsPluginData
 from tbio.proto.summary_pb2 import HistogramProto, Summary, SummaryMetadata
@@ -195,7 +195,7 @@ def _hparams(content: bytes) -> dict[str, Any]:
     """The hyperparameters in the plugin content of a session's start; null is None."""
     try:
         start = HParamsPluginData.FromString(content).session_start_info
-    except (ProtobufDecodeError, ValueError, RecursionError) as error:
+    except PARSE_ERRORS as error:
         warnings.warn(f"hparams: no session start: {error}", TbioWarning, stacklevel=2)
         return {}
     values = {}

@@ -24,6 +24,7 @@ from google.protobuf import message
 from tbio import plugins, tensor
 from tbio.errors import DecodeError
 from tbio.kinds import keras_model
+from tbio.proto import PARSE_ERRORS
 from tbio.proto.event_pb2 import Event
 from tbio.proto.graph_pb2 import FunctionDef, GraphDef, NameAttrList, NodeDef
 from tbio.proto.meta_graph_pb2 import MetaGraphDef
@@ -168,7 +169,7 @@ def _parsed(kind: type[_Message], encoded: bytes) -> _Message:
     """The message; protobuf itself bounds how deep it may be."""
     try:
         return kind.FromString(encoded)
-    except (message.DecodeError, ValueError, RecursionError) as error:
+    except PARSE_ERRORS as error:
         # The last two are what protobuf's pure-Python form says of bad UTF-8 and of depth.
         name = kind.DESCRIPTOR.name
         raise DecodeError(f"{len(encoded)} bytes that are no {name}: {error}") from error
