@@ -16,18 +16,16 @@ import argparse
 import gc
 import importlib
 import json
-import os
-import platform
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from benchmarks import duration, machine, markdown
 from matplotlib import cbook
 from PIL import Image
 
@@ -190,22 +188,6 @@ def installed() -> dict[str, Callable[[str], Any]]:
     return makers
 
 
-def machine() -> str:
-    """What it was measured on."""
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        names = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
-        model = names[0].partition(":")[2].strip() if names else model
-    versions = f"Python {platform.python_version()}"
-    return f"{os.cpu_count()} cores of {model}, {platform.system()}, {versions}"
-
-
-def duration(seconds: float) -> str:
-    """With three digits."""
-    return f"{1e3 * seconds:.3g} ms" if seconds >= 1e-3 else f"{1e6 * seconds:.3g} us"
-
-
 class Row(NamedTuple):
     """One line of the table: a work, and one of the two figures of its costs."""
 
@@ -227,13 +209,13 @@ class Row(NamedTuple):
         ratios = [ratio for peer, ratio in self.ratios.items() if peer in self.against]
         return None if self.target is None or not ratios else min(ratios) >= self.target
 
-    def markdown(self) -> str:
+    def cells(self) -> list[str]:
         """The line."""
         times = [duration(self.seconds[it]) if it in self.seconds else "-" for it in LIBRARIES]
         ratios = [f"{self.ratios[peer]:.1f}x" if peer in self.ratios else "-" for peer in PEERS]
         target = "" if self.target is None else f"{self.target:g}x"
         met = {None: "", True: "met", False: "NOT met"}[self.met]
-        return f"| {' | '.join([self.work, self.figure, *times, *ratios, target, met])} |"
+        return [self.work, self.figure, *times, *ratios, target, met]
 
 
 def main() -> int:
@@ -263,9 +245,7 @@ def main() -> int:
         return 0
     print(f"Medians of {rounds} rounds on {machine()}.\n")
     heads = ["per call", "of", *LIBRARIES, *(f"against {peer}" for peer in PEERS), "reach", ""]
-    print(f"| {' | '.join(heads)} |")
-    print(f"|{' --- |' * 2}{' ---: |' * (len(heads) - 3)} --- |")
-    print("\n".join(row.markdown() for row in rows))
+    print(markdown(heads, [row.cells() for row in rows], texts=2))
     return 0
 
 

@@ -1,8 +1,11 @@
 """Columns: what one event file has given so far, tag by tag, as growing arrays.
 
-This is the plain path of the bulk lane: every event goes through protobuf, one by one. Scalars
-become numbers at once. Of everything else only the place is kept (tag, step, wall time, and where
-the record stands), to be decoded when somebody asks for it.
+Scalars become numbers at once. Of everything else only the place is kept (tag, step, wall time, and
+where the record stands), to be decoded when somebody asks for it.
+
+There are two ways in. The plain one takes events through protobuf, one by one. The other takes
+many scalars of a tag at once, and blobs by their header: it is for the bulk lane (`tbio.bulk`),
+which has to leave the columns as the plain one would.
 
 A tag's metadata stand on its first value only, perhaps in another file of the run, so that a tensor
 without metadata may not know its plugin here: its column is kept under plugin None, and the run
@@ -12,12 +15,11 @@ run's metadata say otherwise.
 
 from __future__ import annotations
 
-import bisect
-import itertools
+import contextlib
 import math
 import warnings
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -25,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tbio import plugins, tensor
+from tbio.column import Column, PlaceColumn, ScalarColumn
 from tbio.errors import DecodeError, TbioWarning
 from tbio.event_file import EventFileReader, StoredEvent
 from tbio.kinds import scalar
@@ -34,9 +37,11 @@ from tbio.record_file import FileReport, OnDamage
 from tbio.selection import StepRange, everything
 from tbio.storage import File
 
+Longs = npt.NDArray[np.int64]
+
 _FLOAT32 = np.dtype(np.float32)
 #: The plugin of each form that TF 1 had fields of its own for (tensorboard/data_compat.py).
-_PLUGIN_OF_FIELD = {
+PLUGIN_OF_FIELD = {
     "histo": plugins.HISTOGRAMS,
     "image": plugins.IMAGES,
     "audio": plugins.AUDIO,
@@ -44,127 +49,6 @@ _PLUGIN_OF_FIELD = {
 
 #: Kinds whose values may stand in their metadata alone.
 _HELD_BY_METADATA = ("hparams", "graphs", "tensors")
-
-
-class Column:
-    """Steps and wall times of one tag in one file, and how far it was when the run restarted.
-
-    Attributes:
-        steps: int64.
-        wall_times: float64, seconds since the epoch.
-        ordinals: which event of the file each point came with; empty unless asked for.
-    """
-
-    def __init__(self) -> None:
-        self.steps = array("q")
-        self.wall_times = array("d")
-        self.ordinals = array("q")
-        # (number of session starts met, points there were then), one entry for each change
-        self._restarts: list[tuple[int, int]] = []
-        self._starts = 0
-
-    def __len__(self) -> int:
-        return len(self.steps)
-
-    def add_point(self, step: int, wall_time: float, starts: int) -> None:
-        """One more point, ``starts`` session starts after the beginning of the file."""
-        if starts != self._starts:
-            self._restarts.append((starts, len(self.steps)))
-            self._starts = starts
-        self.steps.append(step)
-        self.wall_times.append(wall_time)
-
-    def points_before(self, start: int) -> int:
-        """How many points came before session start number ``start`` (from 1)."""
-        at = bisect.bisect_left(self._restarts, (start, -1))
-        return self._restarts[at][1] if at < len(self._restarts) else len(self.steps)
-
-    def starts_before(self, at: int) -> int:
-        """How many session starts came before the point at a place."""
-        met = bisect.bisect_right(self._restarts, at, key=lambda change: change[1])
-        return self._restarts[met - 1][0] if met else 0
-
-
-class ScalarColumn(Column):
-    """The scalars of one tag in one file."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._dtypes: list[np.dtype[Any]] = []
-        self._codes = array("b")  # which of these each value has, once there are several
-        # Doubles hold every float and the integers to 2**53; a list holds the rest.
-        self._values: array[float] | list[Any] = array("d")
-
-    def add_value(self, value: Any, dtype: np.dtype[Any]) -> None:
-        """The value of the point that was added last."""
-        if len(self._dtypes) != 1 or dtype != self._dtypes[0]:
-            self._add_code(dtype)
-        if isinstance(self._values, array) and not (
-            isinstance(value, float) or (isinstance(value, int) and abs(value) <= 2**53)
-        ):
-            self._values = list(self._values)
-        self._values.append(value)
-
-    def _add_code(self, dtype: np.dtype[Any]) -> None:
-        if dtype not in self._dtypes:
-            self._dtypes.append(dtype)
-        if len(self._dtypes) > 1:
-            self._codes.frombytes(bytes(len(self._values) - len(self._codes)))  # the first dtype
-            self._codes.append(self._dtypes.index(dtype))
-
-    def values(self) -> list[npt.NDArray[Any]]:
-        """The values, in pieces of one dtype each: that in which the log holds them."""
-        if len(self._dtypes) < 2:
-            dtypes = self._dtypes
-            if isinstance(self._values, list):
-                return [np.array([_as_kind(v, d) for v in self._values], d) for d in dtypes]
-            return [np.array(self._values, dtype) for dtype in dtypes]
-        codes = np.array(self._codes)
-        cuts = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(codes)]
-        return [
-            np.array([_as_kind(value, dtype) for value in self._values[begin:end]], dtype)
-            for begin, end in itertools.pairwise(cuts)
-            for dtype in [self._dtypes[codes[begin]]]
-        ]
-
-
-def _as_kind(value: Any, dtype: np.dtype[Any]) -> Any:
-    """A number that may have been kept as a double, as numpy wants it for a dtype."""
-    return int(value) if dtype.kind in "iu" else value
-
-
-class PlaceColumn(Column):
-    """The places of one tag's values in one file: for kinds that are decoded on access.
-
-    Attributes:
-        offsets: of the record, in bytes.
-        sizes: of the whole record, in bytes.
-        indexes: which value of the event's summary it is; -1 for an event without summary.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.offsets = array("q")
-        self.sizes = array("q")
-        self.indexes = array("q")
-
-    @classmethod
-    def merged(cls, first: PlaceColumn, second: PlaceColumn) -> PlaceColumn:
-        """Two columns of one file as one, in the order of the file."""
-        rows = sorted(
-            (column.offsets[at], column.indexes[at], at, column)
-            for column in (first, second)
-            for at in range(len(column))
-        )
-        merged = cls()
-        for offset, index, at, column in rows:
-            merged.add_point(column.steps[at], column.wall_times[at], column.starts_before(at))
-            merged.offsets.append(offset)
-            merged.sizes.append(column.sizes[at])
-            merged.indexes.append(index)
-            if column.ordinals:
-                merged.ordinals.append(column.ordinals[at])
-        return merged
 
 
 class SessionStart(NamedTuple):
@@ -209,6 +93,23 @@ class LogLine(NamedTuple):
     wall_time: float
     level: str
     message: str
+
+
+class Point(NamedTuple):
+    """Where a value stands: step, wall time, and the place of its record.
+
+    Attributes:
+        wall_time: seconds since the epoch, UTC.
+        offset: of the record, in bytes.
+        size: of the whole record, in bytes.
+        nth: which value of the event's summary it is.
+    """
+
+    step: int
+    wall_time: float
+    offset: int
+    size: int
+    nth: int
 
 
 class Problem(NamedTuple):
@@ -353,21 +254,57 @@ class FileColumns:
         Raises:
             DamageError, OSError: with ``on_damage="raise"``.
         """
-        try:
-            if self.reader.replaced():
-                self.reader.rewind()
-                self._clear()
-            self.report.error = ""
+        with self.open_to_errors():
+            self.begin()
             for stored in self.reader.events():
-                self._add_event(stored)
+                self.add_event(stored)
+
+    def read_beyond_damage(self, sound: int) -> None:
+        """Take in events up to the end of the file, or to so many sound ones behind damage.
+
+        Raises:
+            DamageError, OSError: as `read`.
+        """
+        with self.open_to_errors(), contextlib.closing(self.reader.events()) as events:
+            met, since = 0, 0
+            for stored in events:
+                self.add_event(stored)
+                if met != len(self.report.settled):
+                    met, since = len(self.report.settled), 0
+                since += 1
+                if since >= sound:
+                    break
+
+    def begin(self) -> None:
+        """Look whether the file is still the one that was read; forget what was read if it is not.
+
+        Raises:
+            OSError: the file is gone or forbids reading.
+        """
+        if self.reader.replaced():
+            self.reader.rewind()
+            self._clear()
+        self.report.error = ""
+
+    @contextlib.contextmanager
+    def open_to_errors(self) -> Iterator[None]:
+        """Take note of an OSError while the file is read, or raise it, as is wanted."""
+        try:
+            yield
         except OSError as error:
             if self._want.on_damage == "raise":
                 raise
             self.report.error = error.strerror or str(error)
             if self._want.on_damage == "warn":
-                warnings.warn(str(error), TbioWarning, stacklevel=2)
+                warnings.warn(str(error), TbioWarning, stacklevel=4)
 
-    def _add_event(self, stored: StoredEvent) -> None:
+    @property
+    def ordered(self) -> bool:
+        """Whether the order of events across tags is kept: the plain way only."""
+        return self._want.ordered
+
+    def add_event(self, stored: StoredEvent) -> None:
+        """Take in one event."""
         event = stored.event
         self._ordinal += 1
         what = event.WhichOneof("what")
@@ -396,10 +333,14 @@ class FileColumns:
         wall_time = stored.event.wall_time
         if wall_time != wall_time:
             self._add_problem(stored, "", "a wall time that is no number")
-        elif self.first_time != self.first_time:
-            self.first_time = self.last_time = wall_time
-        elif wall_time > self.last_time:
-            self.last_time = wall_time
+        else:
+            self._add_times(wall_time, wall_time)
+
+    def _add_times(self, first: float, latest: float) -> None:
+        if self.first_time != self.first_time:
+            self.first_time, self.last_time = first, latest
+        elif latest > self.last_time:
+            self.last_time = latest
 
     def _add_session_event(self, event: Event) -> None:
         log = event.session_log
@@ -416,25 +357,31 @@ class FileColumns:
             wanted = self._wanted[tag] = self._want.tag(tag)
         return wanted
 
-    def _add_value(self, stored: StoredEvent, index: int, value: Summary.Value) -> None:
-        tag = value.tag or value.node_name
+    def _meet(self, tag: str, metadata: SummaryMetadata | None) -> bool:
+        """Whether a tag is wanted; keep the first metadata that it comes with."""
         wanted = self._is_wanted(tag)
         # A session's hparams belong to whatever else of the run is asked for.
         if (
-            value.HasField("metadata")
+            metadata is not None
             and tag not in self.metadata
-            and (wanted or value.metadata.plugin_data.plugin_name == plugins.HPARAMS)
+            and (wanted or metadata.plugin_data.plugin_name == plugins.HPARAMS)
         ):
-            self.metadata[tag] = value.metadata
-        if not wanted:
+            self.metadata[tag] = metadata
+        return wanted
+
+    def _plugin_of(self, tag: str) -> str | None:
+        """The plugin that the tag's metadata name; None without metadata."""
+        return self.metadata[tag].plugin_data.plugin_name if tag in self.metadata else None
+
+    def _add_value(self, stored: StoredEvent, index: int, value: Summary.Value) -> None:
+        tag = value.tag or value.node_name
+        if not self._meet(tag, value.metadata if value.HasField("metadata") else None):
             return
         field = value.WhichOneof("value")
         if field == "simple_value":
             self._add_scalar(stored, tag, value.simple_value, _FLOAT32)
             return
-        plugin = _PLUGIN_OF_FIELD.get(field or "")
-        if plugin is None and tag in self.metadata:
-            plugin = self.metadata[tag].plugin_data.plugin_name
+        plugin = PLUGIN_OF_FIELD.get(field or "") or self._plugin_of(tag)
         if field is None and not (plugin and plugins.kind_of(plugin) in _HELD_BY_METADATA):
             self._add_problem(stored, tag, "a value that holds nothing")
             return
@@ -463,19 +410,26 @@ class FileColumns:
     def _add_scalar(self, stored: StoredEvent, tag: str, value: Any, dtype: np.dtype[Any]) -> None:
         if plugins.SCALARS not in self._want.kinds:
             return
+        column = self._scalars_of(tag)
+        if self._add_point(column, stored):
+            column.add_value(value, dtype)
+
+    def _scalars_of(self, tag: str) -> ScalarColumn:
         column = self.scalars.get(tag)
         if column is None:
             column = self.scalars[tag] = ScalarColumn()
-        if self._add_point(column, stored):
-            column.add_value(value, dtype)
+        return column
 
     def _add_place(self, stored: StoredEvent, index: int, plugin: str | None, tag: str) -> None:
         if plugin is not None and plugins.kind_of(plugin) not in self._want.kinds:
             return
+        self._note_place(stored, index, self._places_of(plugin, tag))
+
+    def _places_of(self, plugin: str | None, tag: str) -> PlaceColumn:
         column = self.places.get((plugin, tag))
         if column is None:
             column = self.places[plugin, tag] = PlaceColumn()
-        self._note_place(stored, index, column)
+        return column
 
     def _note_place(self, stored: StoredEvent, index: int, column: PlaceColumn) -> None:
         if self._add_point(column, stored):
@@ -492,6 +446,91 @@ class FileColumns:
         if self._want.ordered:
             column.ordinals.append(self._ordinal)
         return True
+
+    # ------------------------------------------------------------------ many at once
+
+    def add_events(self, count: int, first_time: float, latest_time: float) -> None:
+        """Count events whose values come by `add_scalars` and `add_blob`.
+
+        Args:
+            first_time: the wall time of the first of them, a number.
+            latest_time: the latest.
+        """
+        self._ordinal += count
+        self._add_times(first_time, latest_time)
+
+    def add_scalars(
+        self,
+        tag: str,
+        metadata: SummaryMetadata | None,
+        steps: Longs,
+        wall_times: npt.NDArray[np.float64],
+        values: npt.NDArray[Any],
+        places: Callable[[], tuple[Longs, Longs, Longs]] | None = None,
+    ) -> None:
+        """Take in many scalars of a tag, all of them with the same metadata.
+
+        Args:
+            steps: int64[n].
+            wall_times: float64[n], seconds since the epoch, UTC.
+            values: float32[n] or float64[n].
+            places: for numbers that stand in tensors, and may turn out to be no scalars: gives the
+                offsets and sizes of their records, and which values of the summaries they are.
+        """
+        if not self._meet(tag, metadata):
+            return
+        mask = None if self._want.steps is None else self._want.steps.mask(steps)
+        if mask is not None:
+            steps, wall_times, values = steps[mask], wall_times[mask], values[mask]
+        plugin = "" if places is None else self._plugin_of(tag)
+        is_scalar = plugin in (None, "", plugins.SCALARS)
+        columns: list[Column] = []
+        if is_scalar and plugins.SCALARS in self._want.kinds:
+            columns.append(self._scalars_of(tag))
+        if plugin is None:
+            columns.append(self.assumed.setdefault(tag, PlaceColumn()))
+        elif not is_scalar and plugins.kind_of(plugin) in self._want.kinds:
+            columns.append(self._places_of(plugin, tag))
+        if not len(steps):
+            return
+        for column in columns:
+            column.add_points(steps, wall_times, len(self.starts))
+            if isinstance(column, ScalarColumn):
+                column.add_values(values)
+            elif isinstance(column, PlaceColumn) and places is not None:
+                parts = [part if mask is None else part[mask] for part in places()]
+                column.add_places(*parts)
+
+    def add_blob(
+        self, tag: str, metadata: SummaryMetadata | None, field: str, point: Point
+    ) -> bool:
+        """Take in a value that is no number, by its place.
+
+        Args:
+            field: the field of Summary.Value that holds it.
+
+        Returns:
+            Whether it could be taken: a tensor whose tag is one of scalars has to be looked into.
+        """
+        if not self._meet(tag, metadata):
+            return True
+        plugin = PLUGIN_OF_FIELD.get(field) or self._plugin_of(tag)
+        if plugin == plugins.SCALARS:
+            return False
+        if plugin is not None and plugins.kind_of(plugin) not in self._want.kinds:
+            return True
+        column = self._places_of(plugin, tag)
+        if self._want.steps is None or self._want.steps.wants(point.step):
+            column.add_point(point.step, point.wall_time, len(self.starts))
+            column.offsets.append(point.offset)
+            column.sizes.append(point.size)
+            column.indexes.append(point.nth)
+        return True
+
+    def add_value(self, point: Point, value: Summary.Value) -> None:
+        """Take in one value of an event that was counted by `add_events`."""
+        event = Event(wall_time=point.wall_time, step=point.step)
+        self._add_value(StoredEvent(point.offset, point.size, event), point.nth, value)
 
 
 def parse_version(file_version: str) -> float:

@@ -15,13 +15,20 @@ import re
 import socket
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import NamedTuple, cast
 
 from tbio.errors import WriterClosedError
 from tbio.proto import PARSE_ERRORS
 from tbio.proto.event_pb2 import Event, SessionLog, SourceMetadata
-from tbio.record import FOOTER_BYTES, HEADER_BYTES, Damage, RecordDecoder, encode_record
+from tbio.record import (
+    FOOTER_BYTES,
+    HEADER_BYTES,
+    Damage,
+    Record,
+    RecordDecoder,
+    encode_record,
+)
 from tbio.record_file import RecordFileReader
 from tbio.rotation import Blob, KeepLast
 from tbio.tag_book import TagBook
@@ -55,7 +62,7 @@ class StoredEvent(NamedTuple):
 class EventFileReader(RecordFileReader):
     """Reads the events of one event file, as often as there are more of them."""
 
-    def events(self) -> Iterator[StoredEvent]:
+    def events(self) -> Generator[StoredEvent, None, None]:
         """The events from where the last call stopped to the present end of the file.
 
         A sound record that is no Event is counted as damage of kind "event" and passed over.
@@ -64,14 +71,24 @@ class EventFileReader(RecordFileReader):
             As `records`.
         """
         for record in self.records():
-            size = HEADER_BYTES + len(record.payload) + FOOTER_BYTES
-            try:
-                event = Event.FromString(record.payload)
-            except PARSE_ERRORS:
-                self._settle(Damage(record.offset, size, "event"))
-                continue
-            self.report.events += 1
-            yield StoredEvent(record.offset, size, event)
+            stored = self.parse(record)
+            if stored is not None:
+                yield stored
+
+    def parse(self, record: Record) -> StoredEvent | None:
+        """The event of a record; None if it is none, which is counted as damage.
+
+        Raises:
+            DamageError: with ``on_damage="raise"``, if it is none.
+        """
+        size = HEADER_BYTES + len(record.payload) + FOOTER_BYTES
+        try:
+            event = Event.FromString(record.payload)
+        except PARSE_ERRORS:
+            self._settle(Damage(record.offset, size, "event"))
+            return None
+        self.report.events += 1
+        return StoredEvent(record.offset, size, event)
 
 
 _COUNTER = itertools.count()

@@ -12,10 +12,13 @@ import os
 import posixpath
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias, cast
 
-from tbio import projector
+import numpy as np
+import numpy.typing as npt
+
+from tbio import bulk, projector
 from tbio.columns import FileColumns, Wanted
 from tbio.errors import DecodeError, RunNotFoundError, TbioWarning
 from tbio.event_file import EventFileReader, is_event_file
@@ -27,6 +30,7 @@ from tbio.proto.event_pb2 import Event
 from tbio.record_file import OnDamage, RecordFileReader, check_on_damage
 from tbio.rules import Duplicates, Order, Restarts, Rules
 from tbio.run import Run, TagInfo
+from tbio.scalar_stream import ScalarStream, StoredRun
 from tbio.selection import Selection, StepRange, Steps, kind_set, matcher, step_range
 from tbio.sessions import Mode, sessions
 from tbio.storage import File, ObjectFile, file_at, inside, is_url, split, walk
@@ -396,8 +400,16 @@ class LogDir(Mapping[str, Run]):
         with self._lock:
             self._runs = self._discover(self._found())
 
+    def _read(self) -> None:
+        """Read all runs that were not read, many files at once."""
+        runs = list(self.values())
+        bulk.read([file for run in runs for file in run.unread()])
+        for run in runs:
+            run.note_read()
+
     def tags(self) -> TagTable:
         """Every tag of every run: its kind, plugin, number of points and range of steps."""
+        self._read()
         return TagTable(info for run in self.values() for info in run.tag_infos())
 
     def hparams(self, modes: Mapping[str, Mode] | None = None, *, all_runs: bool = False) -> Table:
@@ -453,7 +465,61 @@ class LogDir(Mapping[str, Run]):
 
     def scalar_table(self) -> ScalarTable:
         """Every scalar of every run as one table, by run and tag."""
+        self._read()
         return ScalarTable(series for run in self.values() for series in run.scalars.values())
+
+    def iter_scalars(
+        self,
+        batch_rows: int = 1 << 16,
+        *,
+        dtype: npt.DTypeLike = np.float64,
+        memory: int = 1 << 28,
+    ) -> ScalarStream:
+        """Every scalar in batches, for logs that exceed memory: the rows of `scalar_table`.
+
+        Nothing that is read for it stays in the `LogDir`; what was read before is not read again.
+        Each iteration begins anew. pyarrow, Polars and DuckDB take the stream as it is
+        (``__arrow_c_stream__``).
+
+        Args:
+            batch_rows: rows of each batch but the last.
+            dtype: of the value column of all batches. What a log holds is known when it has been
+                read, and logs hold float32 and sometimes float64: float64 holds both exactly, and
+                integers to 2**53. float32 is for logs without doubles, object for any (text in
+                Arrow).
+            memory: about how many bytes the points may take that are read together. Runs with
+                larger files are read a part of their tags at a time if they have to be. One tag is
+                the least, and the rules "tensorboard" and "rustboard" note every event of a run.
+
+        Raises:
+            ValueError: no rows, or no memory.
+            ValueTypeError: from an iteration: a value that ``dtype`` does not hold exactly.
+
+        >>> import tbio
+        >>> logs = tbio.open("tests/golden/digits")
+        >>> [(len(batch), batch.tag[0]) for batch in logs.iter_scalars(50)]
+        [(50, 'accuracy'), (30, 'accuracy')]
+        """
+        if batch_rows < 1 or memory < 1:
+            raise ValueError(
+                f"want batch_rows and memory of at least 1, got {batch_rows}, {memory}"
+            )
+        runs = self._found()
+        files: dict[str, list[FileColumns]] = {}
+        for (name, _), columns in sorted(self._files.items(), key=lambda item: item[0]):
+            files.setdefault(name, []).append(columns)
+        stored = [
+            StoredRun(
+                run,
+                [columns.reader.file for columns in files[name]],
+                is_read=any(columns.report.size for columns in files[name]),
+            )
+            for name, run in runs.items()
+        ]
+        wanted = self._asked.of_files(self._rules)
+        wanted = replace(wanted, kinds=wanted.kinds & {"scalars"})
+        steps = self._asked.steps
+        return ScalarStream(stored, wanted, self._rules, steps, np.dtype(dtype), batch_rows, memory)
 
     def to_pandas(self) -> pandas.DataFrame:
         """Every scalar as a DataFrame: run, tag, step, wall_time, value."""

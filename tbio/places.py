@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tbio.columns import PlaceColumn
+from tbio.column import PlaceColumn
 from tbio.errors import DamageError
 from tbio.event_file import EventFileReader
 from tbio.proto import PARSE_ERRORS

@@ -31,7 +31,7 @@ from tbio.storage import ByteStream, File, FileState
 OnDamage: TypeAlias = Literal["warn", "raise", "ignore"]
 
 _CHUNK_BYTES = 1 << 20
-_MARK_BYTES = 64  # what is compared to tell a file that has grown from one written anew
+MARK_BYTES = 64  # what is compared to tell a file that has grown from one written anew
 
 
 def check_on_damage(on_damage: str) -> None:
@@ -122,17 +122,51 @@ class RecordFileReader:
         if now.identity != self._state.identity or (now.size or 0) < self._state.size:
             return True
         with contextlib.closing(self.file.open()) as raw:
-            return self._marks_of(raw) != self._marks
+            return self.marks_of(raw, self._state, self._resume) != self._marks
 
-    def _marks_of(self, raw: ByteStream) -> tuple[bytes, bytes]:
-        """The first bytes of the file, and the last of those that were read as records."""
-        size = (self._state.size if self._state is not None else None) or 0
+    def marks_of(self, raw: ByteStream, state: FileState, end: int) -> tuple[bytes, bytes]:
+        """What tells a file that has grown from one written anew.
+
+        Its first bytes, as it was in that state, and the last before ``end``, up to which it was
+        read as records.
+        """
         raw.seek(0)
-        head = _read_fully(raw, min(_MARK_BYTES, size))
+        head = read_fully(raw, min(MARK_BYTES, state.size or 0))
         if self.report.compression:
             return head, b""
-        raw.seek(max(self._resume - _MARK_BYTES, 0))
-        return head, _read_fully(raw, min(_MARK_BYTES, self._resume))
+        raw.seek(max(end - MARK_BYTES, 0))
+        return head, read_fully(raw, min(MARK_BYTES, end))
+
+    @property
+    def resume(self) -> int:
+        """The offset of the first byte that may still become something."""
+        return self._resume
+
+    def unread(self) -> FileState | None:
+        """The state of the file, if it may hold more than was read; else None.
+
+        Raises:
+            OSError: the file is gone or forbids reading.
+        """
+        state = self.file.state()
+        return None if state == self._state else state
+
+    def advance(self, records: int, offset: int) -> None:
+        """Go on from an offset, up to which somebody else has read so many records, all sound."""
+        self.report.records += records
+        self._resume = offset
+
+    def finish(self, state: FileState, marks: tuple[bytes, bytes], size: int) -> None:
+        """Somebody else has read the file to its end, and left nothing over.
+
+        Args:
+            state: that was taken before it was read.
+            marks: the first bytes of the file, and the last before its end; see `marks_of`.
+            size: bytes read, after decompression.
+        """
+        self._state, self._marks, self._begun = state, marks, True
+        self.report.size, self.report.tail = size, None
+        self._warn()
 
     def rewind(self) -> None:
         """Forget what was read."""
@@ -160,7 +194,7 @@ class RecordFileReader:
         report.tail = None
         held: Damage | None = None  # the last damage: does anything sound follow it?
         with contextlib.closing(self.file.open()) as raw:
-            stream = _Stream(raw, state.size, self._resume)
+            stream = Stream(raw, state.size, self._resume)
             report.compression = stream.compression
             decoder = RecordDecoder(self._resume, stream.end)
             for item in _items(decoder, stream):
@@ -175,7 +209,7 @@ class RecordFileReader:
                 yield item
             self._state = state
             if state.size is not None:
-                self._marks = self._marks_of(raw)
+                self._marks = self.marks_of(raw, state, self._resume)
         report.size = end = stream.position
         if stream.cut is not None:
             begin = held.offset if held is not None else end
@@ -234,13 +268,13 @@ class RecordFileReader:
             )
 
 
-def _items(decoder: RecordDecoder, stream: _Stream) -> Iterator[Record | Damage]:
+def _items(decoder: RecordDecoder, stream: Stream) -> Iterator[Record | Damage]:
     for chunk in stream:
         yield from decoder.feed(chunk)
     yield from decoder.finish()
 
 
-class _Stream:
+class Stream:
     """The bytes of an event file from ``start`` on, decompressed if the whole file is compressed.
 
     TFRecord's GZIP and ZLIB options compress the stream of records as a whole, as gzip(1) does; no
@@ -254,8 +288,8 @@ class _Stream:
     """
 
     def __init__(self, raw: ByteStream, size: int | None, start: int) -> None:
-        head = _read_fully(raw, HEADER_BYTES if size is None else min(HEADER_BYTES, size))
-        self.compression = _compression(head)
+        head = read_fully(raw, HEADER_BYTES if size is None else min(HEADER_BYTES, size))
+        self.compression = compression_of(head)
         self.position = start
         self.cut: Literal["truncated", "compression"] | None = None
         if self.compression:
@@ -309,7 +343,17 @@ def _inflate_what_is_sound(inflate: zlib._Decompress, data: bytes) -> Iterator[b
             return
 
 
-def _read_fully(raw: ByteStream, size: int) -> bytes:
+def read_into(raw: ByteStream, target: memoryview) -> int:
+    """Read into memory that is there; how many bytes, none only at the end."""
+    into = getattr(raw, "readinto", None)
+    if into is not None:
+        return int(into(target) or 0)
+    piece = raw.read(len(target)) or b""
+    target[: len(piece)] = piece
+    return len(piece)
+
+
+def read_fully(raw: ByteStream, size: int) -> bytes:
     """``size`` bytes, fewer only at the end."""
     data = b""
     while len(data) < size and (piece := raw.read(size - len(data))):
@@ -340,11 +384,11 @@ def _stretches(
     for offset, size in places:
         if not compression:
             raw.seek(offset)
-            yield offset, _read_fully(raw, size)
+            yield offset, read_fully(raw, size)
             continue
         if chunks is None or offset < begin:
             raw.seek(0)
-            window, begin, chunks = bytearray(), 0, iter(_Stream(raw, end, 0))
+            window, begin, chunks = bytearray(), 0, iter(Stream(raw, end, 0))
         while True:
             drop = min(offset - begin, len(window))
             del window[:drop]
@@ -366,7 +410,7 @@ def _drop(chunks: Iterator[bytes], count: int) -> Iterator[bytes]:
         count = max(count - len(chunk), 0)
 
 
-def _compression(head: bytes) -> str:
+def compression_of(head: bytes) -> str:
     """ "gzip", "zlib", or "" for a plain file, from its first bytes."""
     if len(head) < HEADER_BYTES or is_record_header(head):
         return ""  # too short for anything compressed, and perhaps half a header yet

@@ -16,7 +16,8 @@ from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 import numpy as np
 import numpy.typing as npt
 
-from tbio.columns import Column, FileColumns
+from tbio.column import Column
+from tbio.columns import FileColumns
 
 #: What restarts make void:
 #:
@@ -273,7 +274,9 @@ class RunOrder:
 
 def joined_steps(pieces: Iterable[Column | None]) -> Longs:
     """The steps of the columns, one behind the other, int64[n]."""
-    steps = [np.array(piece.steps, np.int64) for piece in pieces if piece is not None]
+    steps = [piece.steps.array for piece in pieces if piece is not None]
+    if len(steps) == 1:
+        return steps[0]
     return np.concatenate(steps) if steps else np.empty(0, np.int64)
 
 

@@ -12,17 +12,10 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from tbio import assets, plugins, projector
+from tbio import assets, bulk, plugins, projector
 from tbio.assets import Asset
-from tbio.columns import (
-    Column,
-    FileColumns,
-    LogLine,
-    PlaceColumn,
-    Problem,
-    ScalarColumn,
-    SessionEvent,
-)
+from tbio.column import Column, PlaceColumn, ScalarColumn
+from tbio.columns import FileColumns, LogLine, Problem, SessionEvent
 from tbio.errors import TagNotFoundError
 from tbio.kinds import (
     audio,
@@ -294,12 +287,22 @@ class Run:
             self._files = list(files)
             self._fresh = False
 
+    def unread(self) -> list[FileColumns]:
+        """The files that are to be read when something is asked for next."""
+        return [] if self._fresh else self._files
+
+    def note_read(self) -> None:
+        """Somebody else has read the files."""
+        with self._lock:
+            if not self._fresh:
+                self._forget()
+                self._fresh = True
+
     def _read(self) -> list[FileColumns]:
         with self._lock:
             if not self._fresh:
                 self._forget()
-                for file in self._files:
-                    file.read()
+                bulk.read(self._files)
                 self._fresh = True
             return self._files
 
@@ -586,7 +589,7 @@ class Run:
             self.name,
             tag,
             joined_steps(pieces),
-            np.concatenate([np.array(column.wall_times) for column in columns]),
+            joined([column.wall_times.array for column in columns], np.float64),
             values,
             metadata.display_name,
             metadata.summary_description,
@@ -608,7 +611,7 @@ class Run:
             for piece in self._tags_of(kind)[tag].pieces
         ]
         shown = self._shown_of(kind, tag).places
-        wall_times = [np.array(piece.wall_times) for piece in pieces if piece is not None]
+        wall_times = [piece.wall_times.array for piece in pieces if piece is not None]
         return one(
             self.name,
             tag,

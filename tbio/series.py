@@ -37,7 +37,7 @@ def joined(columns: Sequence[npt.NDArray[Any]], empty: npt.DTypeLike) -> npt.NDA
     """
     if not columns:
         return np.empty(0, empty)
-    whole: npt.NDArray[Any] = np.concatenate(columns)
+    whole: npt.NDArray[Any] = columns[0] if len(columns) == 1 else np.concatenate(columns)
     if whole.dtype.kind in "fc":
         for column in columns:
             if column.dtype.kind in "iu" and column.itemsize == 8:

@@ -155,7 +155,7 @@ class Table:
         pa = require("pyarrow")
         arrays = {}
         for name, one in self.columns.items():
-            if (texts := _texts(one)) is not None:
+            if (texts := texts_of(one)) is not None:
                 arrays[name] = pa.array(texts, pa.string())
             else:
                 arrays[name] = pa.array(np.ma.getdata(one), mask=np.ma.getmaskarray(one))
@@ -170,7 +170,7 @@ class Table:
         pl = require("polars")
         columns = []
         for name, one in self.columns.items():
-            if (texts := _texts(one)) is not None:
+            if (texts := texts_of(one)) is not None:
                 columns.append(pl.Series(name, texts, dtype=pl.String))
                 continue
             whole = pl.Series(name, np.ma.getdata(one))
@@ -248,7 +248,7 @@ def _pandas(pd: Any, one: Array) -> Any:
         if any(not (cell is None or isinstance(cell, str)) for cell in cells):
             return pd.Series(cells, dtype=object)
         # Left to itself it finds its type of text, which is another one from pandas 3 on.
-        return pd.Series(_texts(one), dtype=None if cells else str)
+        return pd.Series(texts_of(one), dtype=None if cells else str)
     if not mask.any():
         return data
     if data.dtype.kind == "b":
@@ -265,7 +265,7 @@ def _with_nan(data: Array, mask: Array) -> Array:
     return plain
 
 
-def _texts(one: Array) -> list[str | None] | None:
+def texts_of(one: Array) -> list[str | None] | None:
     """The cells as text, where a column is none of bool or real numbers."""
     if one.dtype.kind not in "OcSU":
         return None
@@ -367,10 +367,10 @@ class ScalarTable:
 
     def _plain_value(self) -> Array | list[str | None]:
         """The values as Polars and Arrow take them: complex and mixed numbers as text."""
-        texts = _texts(self.value)
+        texts = texts_of(self.value)
         return self.value if texts is None else texts
 
-    def _codes(self, names: list[str]) -> tuple[list[str], Array]:
+    def codes(self, names: list[str]) -> tuple[list[str], Array]:
         """The distinct names, in order of appearance, and the place of each row's name in them."""
         names = list(map(_text, names))
         places = {name: i for i, name in enumerate(dict.fromkeys(names))}
@@ -386,7 +386,7 @@ class ScalarTable:
         pd = require("pandas")
         columns: dict[str, Any] = {}
         for column in ("run", "tag"):
-            names, codes = self._codes([getattr(series, column) for series in self.series])
+            names, codes = self.codes([getattr(series, column) for series in self.series])
             columns[column] = pd.Categorical.from_codes(
                 codes, categories=pd.Index(names, dtype=str)
             )
@@ -403,7 +403,7 @@ class ScalarTable:
         pa = require("pyarrow")
         columns: dict[str, Any] = {}
         for column in ("run", "tag"):
-            names, codes = self._codes([getattr(series, column) for series in self.series])
+            names, codes = self.codes([getattr(series, column) for series in self.series])
             columns[column] = pa.DictionaryArray.from_arrays(codes, pa.array(names, pa.string()))
         columns |= {"step": self.step, "wall_time": self.wall_time, "value": self._plain_value()}
         return pa.table(columns)
@@ -417,7 +417,7 @@ class ScalarTable:
         pl = require("polars")
         columns: dict[str, Any] = {}
         for column in ("run", "tag"):
-            names, codes = self._codes([getattr(series, column) for series in self.series])
+            names, codes = self.codes([getattr(series, column) for series in self.series])
             columns[column] = pl.Series(names, dtype=pl.String).gather(codes)
         columns |= {"step": self.step, "wall_time": self.wall_time, "value": self._plain_value()}
         frame: polars.DataFrame = pl.DataFrame(columns)

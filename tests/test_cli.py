@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pty
@@ -9,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 import tbio
@@ -99,6 +101,24 @@ def test_export(tmp_path: Path) -> None:
     assert len(lines) == 81
 
 
+@pytest.mark.parametrize("name", ["out.parquet", "out.arrow", "out.feather"])
+def test_export_by_suffix(tmp_path: Path, name: str) -> None:
+    done = command("export", GOLDEN, tmp_path / name)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == f"tbio: 80 rows of 2 runs written to {tmp_path / name}\n"
+    read = pl.read_parquet if name == "out.parquet" else pl.read_ipc
+    assert read(tmp_path / name).equals(tbio.open(GOLDEN).to_polars())
+
+
+def test_export_of_a_format_to_a_pipe() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tbio", "export", GOLDEN, "-", "--format", "parquet", "--wide"],
+        capture_output=True,
+        check=True,
+    )
+    assert pl.read_parquet(io.BytesIO(done.stdout)).columns == ["run", "step", "accuracy", "loss"]
+
+
 @pytest.mark.parametrize("out", ["-", "/dev/stdout"])
 def test_export_to_stdout(out: str) -> None:
     done = command("export", GOLDEN, out, "--runs", "test", "--tags", "loss", "--wide")
@@ -176,11 +196,11 @@ MISTAKES = {
     "no event files": (["ls", "EMPTY"], 1, "no event files"),
     "no such run": (["ls", "GOLDEN", "--runs", "trian"], 1, "no run 'trian' in"),
     "no such tag": (["export", "GOLDEN", "-", "--tags", "los"], 1, "nearest: 'loss'"),
-    "no csv": (["export", "GOLDEN", "out.docx"], 2, "ends in .csv, got 'out.docx'"),
+    "no csv": (["export", "GOLDEN", "out.docx"], 2, "or .feather, got 'out.docx'"),
     "no folder": (["export", "GOLDEN", "EMPTY/no/out.csv"], 1, "No such file or directory"),
     "no command": ([], 2, "required"),
     "no such command": (["exprot"], 2, "invalid choice"),
-    "missing": (["export", "GOLDEN"], 2, "OUT.csv"),
+    "missing": (["export", "GOLDEN"], 2, "OUT"),
 }
 
 
@@ -242,12 +262,13 @@ def test_a_url_without_its_library() -> None:
 def test_terminated_in_the_middle(tmp_path: Path) -> None:
     code = f"""
 import os, signal, sys
-from tbio import cli, exports
-write = exports._series_csv
+from tbio import cli
+from tbio.exports import csv_file
+write = csv_file._block
 def stop(*arguments):
     os.kill(os.getpid(), signal.SIGTERM)
-    yield from write(*arguments)
-exports._series_csv = stop
+    return write(*arguments)
+csv_file._block = stop
 sys.exit(cli.main(["export", {str(GOLDEN)!r}, {str(tmp_path / "out.csv")!r}]))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)

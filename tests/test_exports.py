@@ -4,15 +4,28 @@ import csv
 import io
 import os
 import stat
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from pyarrow import feather
 
 import tbio
 from tbio import SummaryWriter
-from tbio.exports import ExportReport, is_csv, replacing, texts
+from tbio.exports import (
+    FORMATS,
+    ExportReport,
+    NothingToExportError,
+    arrow_file,
+    csv_file,
+    format_of,
+    replacing,
+)
 
 GOLDEN = Path(__file__).parent / "golden" / "digits"
 
@@ -61,24 +74,6 @@ def test_floats_stay_short_beside_doubles(tmp_path: Path) -> None:
     assert [row[2] for row in exported(tmp_path, wide=True)[1:]] == ["0.1", "0.2", "0.3"]
 
 
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_texts_are_shortest_and_exact(dtype: type[np.floating]) -> None:
-    bits = np.random.default_rng(1).integers(0, 2**64, 20_000, np.uint64)
-    values = bits.view(np.uint8).view(dtype)
-    values = values[np.isfinite(values)]
-    written = texts(values)
-    assert np.array_equal(np.array(written, dtype), values)
-    for text, value in zip(written[:2000], values[:2000], strict=True):
-        assert float(text) == float(np.format_float_scientific(value, unique=True))
-
-
-def test_texts_of_everything_else() -> None:
-    assert texts(np.array([True, False])) == ["True", "False"]
-    assert texts(np.array([2**63 - 1])) == ["9223372036854775807"]
-    assert texts(np.array([1 + 2j])) == ["(1+2j)"]
-    assert texts(np.array([np.inf, -np.inf, np.nan], np.float32)) == ["inf", "-inf", "nan"]
-
-
 def test_pandas_reads_it_back(tmp_path: Path) -> None:
     logs = tbio.open(GOLDEN)
     tbio.export(logs, tmp_path / "out.csv")
@@ -124,8 +119,10 @@ def test_a_folder_whose_name_is_no_text(tmp_path: Path) -> None:
 
 
 def test_dev_is_a_folder_too(tmp_path: Path) -> None:
-    assert not is_csv("/dev/shm/out.parquet")
-    assert is_csv("/dev/stdout")
+    with pytest.raises(ValueError, match="want a file name"):
+        format_of("/dev/shm/out.xls")
+    assert format_of("/dev/shm/out.parquet") is FORMATS["parquet"]
+    assert format_of("/dev/stdout") is format_of("-") is FORMATS["csv"]
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
@@ -134,14 +131,133 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     assert caught.value.filename == str(tmp_path / "no" / "out.csv")
 
 
-def test_wants_csv(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"ends in \.csv, got .*out\.xls"):
+def test_wants_a_name_that_tells(tmp_path: Path) -> None:
+    words = r"ends in \.csv, \.parquet, \.arrow or \.feather, got .*out\.xls"
+    with pytest.raises(ValueError, match=words):
         tbio.export(tbio.open(GOLDEN), tmp_path / "out.xls")
+    with pytest.raises(ValueError, match="format: want one of csv, parquet, arrow, got 'xls'"):
+        tbio.export(tbio.open(GOLDEN), tmp_path / "out.csv", format="xls")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_never_half_a_file(tmp_path: Path) -> None:
-    path = tmp_path / "out.csv"
+def test_a_format_whatever_the_name(tmp_path: Path) -> None:
+    tbio.export(tbio.open(GOLDEN), tmp_path / "out.dat", format="parquet")
+    assert pq.read_table(tmp_path / "out.dat").num_rows == 80
+    tbio.export(tbio.open(GOLDEN), tmp_path / "OUT.FEATHER")
+    assert feather.read_table(tmp_path / "OUT.FEATHER").num_rows == 80
+
+
+BINARY = ["out.parquet", "out.arrow", "out.feather"]
+
+
+def read_back(path: Path) -> pl.DataFrame:
+    if path.suffix == ".parquet":
+        return pl.read_parquet(path)
+    assert feather.read_table(path).equals(pa.ipc.open_file(path).read_all())
+    return pl.read_ipc(path)
+
+
+@pytest.mark.parametrize("name", BINARY)
+def test_parquet_and_arrow(tmp_path: Path, name: str) -> None:
+    logs = tbio.open(GOLDEN)
+    report = tbio.export(logs, tmp_path / name)
+    assert report.rows == 80
+    assert list(report.runs) == ["test", "train"]
+    assert read_back(tmp_path / name).equals(logs.to_polars())
+    assert tbio.export(logs, tmp_path / name, wide=True).rows == 40
+    assert read_back(tmp_path / name).equals(logs.scalar_table().wide().to_polars())
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", BINARY)
+def test_the_dtype_that_holds_all_values(tmp_path: Path, name: str) -> None:
+    with SummaryWriter(tmp_path / "logs" / "a") as writer:
+        writer.add_scalar("x", 0.1, 0, 1.0)
+    with SummaryWriter(tmp_path / "logs" / "b") as writer:
+        writer.add_scalar("x", 0.1, 1, 2.0, double_precision=True)
+    told: list[str] = []
+    tbio.export(tbio.open(tmp_path / "logs"), tmp_path / name, progress=told.append)
+    frame = read_back(tmp_path / name)
+    assert frame.schema["value"] == pl.Float64
+    assert frame["value"].to_list() == [float(np.float32(0.1)), 0.1]
+    assert frame["run"].to_list() == told == ["a", "b"]
+
+
+@pytest.mark.parametrize("name", ["out.csv", *BINARY])
+def test_batches_end_where_they_may(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(csv_file, "_BLOCK_ROWS", 7)
+    monkeypatch.setattr(arrow_file, "_PARQUET_ROWS", 7)
+    logs = tbio.open(GOLDEN)
+    tbio.export(logs, tmp_path / name)
+    read = pl.read_csv if name == "out.csv" else read_back
+    assert read(tmp_path / name).cast({"value": pl.Float32}).equals(logs.to_polars())
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("wide", [False, True])
+def test_into_an_open_file(format: str, wide: bool) -> None:
+    file = io.BytesIO(b"before ")
+    file.seek(7)
+    tbio.export(tbio.open(GOLDEN), file, format=format, wide=wide)
+    whole = file.getvalue()
+    assert whole.startswith(b"before ")
+    assert not file.closed
+    rows = 40 if wide else 80
+    data = io.BytesIO(whole[7:])
+    if format == "csv":
+        assert len(data.readlines()) == rows + 1
+    else:
+        read = pl.read_parquet if format == "parquet" else pl.read_ipc
+        assert len(read(data)) == rows
+
+
+def test_without_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    for name in BINARY:
+        with pytest.raises(tbio.MissingExtraError, match=r"tbio\[arrow\]"):
+            tbio.export(tbio.open(GOLDEN), tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["out.csv", *BINARY])
+@pytest.mark.parametrize("wide", [False, True])
+def test_nothing_to_export(tmp_path: Path, name: str, wide: bool) -> None:
+    logs = tbio.open(GOLDEN, tags="no such tag")
+    with pytest.raises(NothingToExportError):
+        tbio.export(logs, tmp_path / name, wide=wide, allow_empty=False)
+    assert list(tmp_path.iterdir()) == []
+    file = io.BytesIO()
+    with pytest.raises(NothingToExportError):
+        tbio.export(logs, file, wide=wide, allow_empty=False)
+    assert file.getvalue() == b""
+    assert tbio.export(logs, tmp_path / name, wide=wide).rows == 0
+    if name == "out.csv":
+        columns = "run,step" if wide else "run,tag,step,wall_time,value"
+        assert (tmp_path / name).read_text() == f"{columns}\n"
+    else:
+        assert len(read_back(tmp_path / name)) == 0
+
+
+def test_what_was_read_is_told(tmp_path: Path) -> None:
+    with SummaryWriter(tmp_path / "logs") as writer:
+        writer.add_scalar("x", 1, 0)
+        writer.add_scalar("x", 2, 1)
+    (path,) = (tmp_path / "logs").iterdir()
+    data = bytearray(path.read_bytes())
+    data[-5] ^= 1
+    path.write_bytes(data)
+    for wide in (False, True):
+        logs = tbio.open(tmp_path / "logs", on_damage="ignore")
+        report = tbio.export(logs, tmp_path / "out.csv", wide=wide)
+        assert report.rows == 1
+        assert not report.runs["."].complete
+
+
+@pytest.mark.parametrize("name", ["out.csv", *BINARY])
+def test_never_half_a_file(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
     path.write_text("before")
 
     def fail(run: str) -> None:
@@ -149,7 +265,7 @@ def test_never_half_a_file(tmp_path: Path) -> None:
 
     with pytest.raises(RuntimeError):
         tbio.export(tbio.open(GOLDEN), path, progress=fail)
-    assert [file.name for file in tmp_path.iterdir()] == ["out.csv"]
+    assert [file.name for file in tmp_path.iterdir()] == [name]
     assert path.read_text() == "before"
 
 

@@ -156,7 +156,7 @@ def test_an_abandoned_iterator_is_resumed(path: Path) -> None:
     reader = reader_of(path)
     first = reader.events()
     seen = [next(first).event.step for _ in range(7)]
-    first.close()  # type: ignore[attr-defined]
+    first.close()
     assert seen + steps(reader) == list(range(20))
     assert reader.report.events == 20
 
@@ -166,7 +166,7 @@ def test_an_iterator_abandoned_behind_damage(path: Path) -> None:
     reader = reader_of(path, "ignore")
     first = reader.events()
     seen = [next(first).event.step for _ in range(7)]
-    first.close()  # type: ignore[attr-defined]
+    first.close()
     assert seen + steps(reader) == list(range(20))
     assert reader.report.damages == [Damage(STARTS[2], 30, "length")]
 
@@ -349,7 +349,7 @@ def test_damage_met_by_an_abandoned_iterator_is_warned_of(path: Path) -> None:
     first = reader.events()
     assert [next(first).event.step for _ in range(7)] == [0, 1, 2, 3, 4, 6, 7]
     with pytest.warns(TbioWarning) as caught:
-        first.close()  # type: ignore[attr-defined]
+        first.close()
         assert steps(reader) == list(range(8, 20))
     assert len(caught) == 1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import get_args
 
@@ -14,6 +14,7 @@ from tbio.errors import RunNotFoundError, TagNotFoundError
 from tbio.exports import Progress
 from tbio.logdir import LogDir
 from tbio.rules import Restarts
+from tbio.run import RunReport
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,16 +71,15 @@ def check_tags(arguments: argparse.Namespace, found: bool) -> None:
         raise TagNotFoundError(", ".join(arguments.tags), names, arguments.logs)
 
 
-def tell(logs: LogDir) -> bool:
-    """Say what was left out or damaged; whether everything could be read."""
+def tell(reports: Mapping[str, RunReport]) -> bool:
+    """Say what of each run was left out or damaged; whether everything could be read."""
     complete = True
-    for run in logs.values():
-        report = run.report
+    for name, report in reports.items():
         complete = complete and report.complete
         if report.superseded:
             points = count_of(report.superseded, "point")
             rule = "left out" if report.restarted else "kept (--restarts session leaves them out)"
-            say(f"run {run.name}: {points} that a restart asked to discard: {rule}")
+            say(f"run {name}: {points} that a restart asked to discard: {rule}")
         for problem in report.problems:
             where = f"{problem.path}, byte {problem.offset}"
             say(f"{where}: tag {problem.tag!r}, step {problem.step}: {problem.what}")

@@ -1,0 +1,232 @@
+"""Frames by speculation: where the records of a stretch begin, without going from one to the next.
+
+A record says how long it is, so that the next one is found only behind it: more than 100 ns a step
+in Python, even when all that is done with a header is to look it up in a dictionary of those met
+before. But a training loop logs the same tags again and again, and the lengths of its records
+repeat. So a few are read one by one; when the last lengths have occurred before, those that
+followed them then are supposed to follow now, round and round. The headers at the places that
+follow are compared all at once, and what fits is taken: some 10 ns a record. Behind the first that
+does not fit, some are read one by one again.
+
+Where nothing repeats, whatever looks like a header is collected: small lengths, that is zeros in
+their upper bytes, with the right checksum. They are the records if each ends where the next begins.
+
+A guess that was wrong costs time and nothing else: only headers that stand there are taken.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from tbio.bulk.buffer import Buffer, Longs
+from tbio.masked_crc import MASK_DELTA, crc32c, masked_crc
+from tbio.record import FOOTER_BYTES, HEADER_BYTES, MAX_PAYLOAD_BYTES
+
+#: Bytes of a record beside its payload.
+FRAME_BYTES = HEADER_BYTES + FOOTER_BYTES
+_FEW = 64  # records that are read one by one before the next guess
+_PATIENCE = 2  # guesses in vain
+_FIRST_GUESS, _LARGEST_GUESS = 256, 1 << 16
+_TAIL = 8  # so many lengths must have occurred before, in this order
+_REMEMBERED = 1 << 14  # lengths
+_KNOWN = 1 << 16  # headers
+_COLLECTED = 1 << 18  # bytes that headers are collected from at once
+_PIECE = 1 << 16  # bytes that are looked at one by one without a new copy
+
+_Headers: TypeAlias = npt.NDArray[np.uint32]
+
+
+class Frames(NamedTuple):
+    """The records of a stretch.
+
+    Attributes:
+        offsets: int64[n + 1], where each record begins in the buffer, and where the last one ends.
+        needed: how many bytes the record behind them has; 0 if its header is not whole, or no
+            header.
+    """
+
+    offsets: Longs
+    needed: int
+
+
+class FrameFinder:
+    """Finds frames; what it learns in one stretch serves for the next.
+
+    >>> from tbio.record import encode_record
+    >>> buffer = Buffer(100)
+    >>> data = encode_record(b"one") + encode_record(b"three") + encode_record(b"cut off")[:20]
+    >>> buffer.view[: len(data)] = data
+    >>> FrameFinder().find(buffer, 0, len(data))
+    Frames(offsets=array([ 0, 19, 40]), needed=23)
+    """
+
+    def __init__(self) -> None:
+        self._sizes: dict[bytes, int] = {}  # header -> bytes of its record
+        self._headers: dict[int, bytes] = {}  # and back
+        self._past: npt.NDArray[np.int64] = np.empty(0, np.int64)  # the last sizes
+
+    def find(self, buffer: Buffer, begin: int, end: int) -> Frames:
+        """The records that stand in the buffer from ``begin`` on, whole before ``end``.
+
+        Their headers are right; their payloads were not looked at.
+        """
+        found: list[Longs] = []
+        at, in_vain = begin, 0
+        while True:
+            sizes, needed = self._one_by_one(buffer, at, end, _FEW)
+            at = self._take(found, at, sizes)
+            if len(sizes) < _FEW:
+                break
+            before = at
+            cycle = self._cycle()
+            if cycle is not None:
+                headers = self._headers_of(cycle)
+                rounds = -(-_FIRST_GUESS // len(cycle))
+                while True:
+                    sizes = self._follow(buffer, at, end, cycle, headers, rounds)
+                    at = self._take(found, at, sizes)
+                    if len(sizes) < rounds * len(cycle):
+                        break
+                    rounds = max(min(2 * rounds, _LARGEST_GUESS // len(cycle)), 1)
+            in_vain = 0 if at > before else in_vain + 1
+            while in_vain > _PATIENCE and len(sizes := self._collect(buffer, at, end)):
+                at = self._take(found, at, sizes)
+        offsets = np.empty(1 + sum(map(len, found)), np.int64)
+        offsets[0] = begin
+        if found:
+            np.cumsum(np.concatenate(found), out=offsets[1:])
+            offsets[1:] += begin
+        return Frames(offsets, needed)
+
+    def _take(self, found: list[Longs], at: int, sizes: Longs) -> int:
+        """Note records of these sizes; where the last one ends."""
+        if not len(sizes):
+            return at
+        found.append(sizes)
+        self._past = np.concatenate([self._past, sizes[-_REMEMBERED:]])[-_REMEMBERED:]
+        return at + int(sizes.sum())
+
+    def _one_by_one(self, buffer: Buffer, at: int, end: int, count: int) -> tuple[Longs, int]:
+        """The sizes of the next records, ``count`` at most; and what is needed where they end."""
+        known = self._sizes
+        sizes: list[int] = []
+        add = sizes.append
+        needed = 0
+        while len(sizes) < count:
+            # A copy as bytes: its slices can be looked up in a dictionary.
+            piece = bytes(buffer.view[at : min(at + _PIECE, end)])
+            place = 0
+            try:
+                for _ in range(count - len(sizes)):
+                    size = known[piece[place : place + HEADER_BYTES]]
+                    add(size)
+                    place += size
+            except KeyError:
+                pass
+            at += place
+            if at > end:  # the last one is not whole
+                needed = sizes.pop()
+                break
+            header = bytes(buffer.view[at : min(at + HEADER_BYTES, end)])
+            if header not in known:
+                size = _size_of(header)
+                if not size:
+                    break
+                if len(known) >= _KNOWN:
+                    known.clear()
+                    self._headers.clear()
+                known[header] = size
+                self._headers[size] = header
+        return np.array(sizes, np.int64), needed
+
+    def _cycle(self) -> Longs | None:
+        """The sizes that are supposed to follow, round and round; None without a guess."""
+        past = self._past
+        if len(past) <= _TAIL:
+            return None
+        # Each earlier place behind which stand the same sizes as at the end.
+        same = past[_TAIL - 1 : -1] == past[-1]
+        for back in range(1, _TAIL):
+            same &= past[_TAIL - 1 - back : -1 - back] == past[-1 - back]
+        at = np.flatnonzero(same)
+        return past[at[-1] + _TAIL :] if len(at) else None
+
+    def _follow(
+        self, buffer: Buffer, at: int, end: int, cycle: Longs, headers: _Headers, rounds: int
+    ) -> Longs:
+        """The sizes of some rounds, as many as the records at ``at`` have."""
+        sizes = np.tile(cycle, min(rounds, (end - at) // int(cycle.sum()) + 1))
+        ends = np.cumsum(sizes)
+        ends += at
+        count = int(np.searchsorted(ends, end, "right"))  # of those that would be whole
+        begins = ends[:count] - sizes[:count]
+        there = buffer.rows(begins, HEADER_BYTES).view("<u4")
+        wanted = np.tile(headers, (-(-count // len(cycle)), 1))[:count]
+        wrong = there[:, 0] != wanted[:, 0]
+        wrong |= there[:, 1] != 0  # no record here has 4 GiB
+        wrong |= there[:, 2] != wanted[:, 2]
+        if wrong.any():
+            count = int(wrong.argmax())
+        return sizes[:count]
+
+    def _collect(self, buffer: Buffer, at: int, end: int) -> Longs:
+        """The sizes of the next records, by all that looks like a header in some bytes."""
+        end = min(end, at + _COLLECTED)
+        zero = buffer.data[at : end + HEADER_BYTES + 8] == 0
+        # Bytes 3 to 7 of a length, and so that words of 8 can be looked at instead of bytes.
+        count = (end - at) & ~7
+        pairs = zero[3 : count + 6] & zero[4 : count + 7]
+        looks = pairs[:count] & pairs[2 : count + 2]
+        looks &= zero[7 : count + 7]
+        some = np.flatnonzero(looks.view(np.uint64))
+        which = np.flatnonzero(looks.reshape(-1, 8)[some])
+        places = (some[which >> 3] << 3) + (which & 7) + at
+        words = buffer.rows(places, HEADER_BYTES).view("<u4")
+        right = words[:, 0] < len(_CRC_OF_LENGTH)
+        crcs = _CRC_OF_LENGTH[words[:, 0] & np.uint32(len(_CRC_OF_LENGTH) - 1)]
+        right &= crcs == words[:, 2]
+        places = places[right]
+        sizes: Longs = words[right, 0].astype(np.int64) + FRAME_BYTES
+        ends = places + sizes
+        if not len(places) or places[0] != at:
+            return sizes[:0]
+        follows = places[1:] == ends[:-1]
+        count = len(places) if follows.all() else int(follows.argmin()) + 1
+        return sizes[: int(np.searchsorted(ends[:count], end, "right"))]
+
+    def _headers_of(self, sizes: Longs) -> _Headers:
+        """The headers of records of some sizes, as words of 4 bytes."""
+        headers = b"".join(map(self._header, sizes.tolist()))
+        return np.frombuffer(headers, "<u4").reshape(-1, 3)
+
+    def _header(self, size: int) -> bytes:
+        header = self._headers.get(size)
+        if header is None:
+            length = (size - FRAME_BYTES).to_bytes(8, "little")
+            header = self._headers[size] = length + masked_crc(length).to_bytes(4, "little")
+        return header
+
+
+def _crcs_of_lengths(count: int) -> npt.NDArray[np.uint32]:
+    """The masked checksums of the lengths up to a power of two, by the linearity of CRCs."""
+    zero = crc32c(bytes(8))
+    crcs = np.array([zero], np.uint32)
+    while len(crcs) < count:
+        bit = crc32c(len(crcs).to_bytes(8, "little")) ^ zero
+        crcs = np.concatenate([crcs, crcs ^ np.uint32(bit)])
+    return (crcs >> np.uint32(15) | crcs << np.uint32(17)) + np.uint32(MASK_DELTA)
+
+
+_CRC_OF_LENGTH = _crcs_of_lengths(1 << 16)
+
+
+def _size_of(header: bytes) -> int:
+    """The bytes of a whole record, by its header; 0 if it is not whole, or no header."""
+    length = int.from_bytes(header[:8], "little")
+    crc = int.from_bytes(header[8:], "little")
+    if len(header) < HEADER_BYTES or length > MAX_PAYLOAD_BYTES or masked_crc(header[:8]) != crc:
+        return 0
+    return length + FRAME_BYTES

@@ -1,0 +1,245 @@
+"""Lane: event files into their columns, a buffer at a time."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterable
+
+from tbio.bulk.buffer import Buffer
+from tbio.bulk.frames import FrameFinder
+from tbio.bulk.stretches import Stretch, Stretches
+from tbio.columns import FileColumns
+from tbio.record import HEADER_BYTES
+from tbio.record_file import MARK_BYTES, Stream, compression_of, read_into
+from tbio.storage import ByteStream, FileState
+
+BUFFER_BYTES = 4 << 20
+#: Records of more than this are left to the plain path, where it is not known that they are whole.
+_MOST_BYTES = 1 << 26
+#: Sound records behind damage that are read the plain way, before the lane tries again; and how
+#: much it reads then, which doubles each time it comes through.
+_BEYOND_DAMAGE = 32
+_FIRST_BYTES = 1 << 16
+
+
+class Lane:
+    """Reads event files; what it learns of one serves for the others. Not for several threads.
+
+    Attributes:
+        counts: events by the way they took: "fast" (every value by its layout), "passed" (some
+            values passed over by their header), "plain" (through protobuf).
+
+    >>> from tbio.columns import Wanted
+    >>> from tbio.storage import walk
+    >>> (file,) = [file for run, files in walk("tests/golden/digits/test", bool) for file in files]
+    >>> columns = FileColumns(file, Wanted())
+    >>> Lane().read([columns])
+    >>> columns.scalars["loss"].steps.array[:3]
+    array([0, 1, 2])
+    """
+
+    def __init__(self, buffer_bytes: int = BUFFER_BYTES) -> None:
+        self._buffer_bytes = buffer_bytes
+        self._buffer = Buffer(buffer_bytes)
+        self._frames = FrameFinder()
+        self._applied = Stretches()
+        self._waiting: list[Stretch] = []
+        self._filled = 0  # bytes of the buffer that those take
+        self._broken: list[FileColumns] = []
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Events by the way they took."""
+        return self._applied.counts
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it has learned so much that it is better to begin anew."""
+        return self._applied.is_full
+
+    def read(self, files: Iterable[FileColumns]) -> None:
+        """Take in what the files hold beyond what was read, as `FileColumns.read` does of one.
+
+        Raises:
+            DamageError, OSError: with ``on_damage="raise"``.
+        """
+        try:
+            for columns in files:
+                if columns.ordered:
+                    columns.read()
+                else:
+                    self._read(columns)
+            self._apply()
+            while self._broken:
+                self._read(self._broken.pop(0), beyond_damage=True)
+                self._apply()
+        finally:
+            self._waiting.clear()
+            self._broken.clear()
+            self._filled = 0
+            if self._buffer.size > self._buffer_bytes:
+                self._buffer = Buffer(self._buffer_bytes)
+
+    def _read(self, columns: FileColumns, beyond_damage: bool = False) -> None:
+        window = self._buffer.size
+        if not beyond_damage:
+            with columns.open_to_errors():
+                columns.begin()
+                beyond_damage = self._read_sound(columns, window)
+        while beyond_damage:
+            # What follows is damaged, or not whole: for the plain path to say.
+            columns.read_beyond_damage(_BEYOND_DAMAGE)
+            beyond_damage = False
+            if not columns.report.error:
+                with columns.open_to_errors():
+                    beyond_damage = self._read_sound(columns, _FIRST_BYTES)
+
+    def _read_sound(self, columns: FileColumns, window: int) -> bool:
+        """Read on, ``window`` bytes at first, as far as records are sound; whether there is more.
+
+        The last ones of the file may wait in the buffer until more is read.
+        """
+        reader = columns.reader
+        state = reader.unread()
+        if state is None:
+            return False
+        if state.size is None:  # a stream, which can be read once
+            columns.read()
+            return False
+        offset, held = reader.resume, 0
+        with contextlib.closing(reader.file.open()) as raw:
+            source = _Source(raw, state.size, offset, reader.report.compression)
+            while True:
+                if self._waiting and self._filled + source.expected(window) > self._buffer.size:
+                    self._apply()
+                buffer, begin = self._buffer, self._filled
+                limit = min(begin + held + window, buffer.size)
+                end = begin + held + source.read(buffer.view[begin + held : limit])
+                reader.report.compression = source.compression
+                frames = self._frames.find(buffer, begin, end)
+                stop = int(frames.offsets[-1])
+                stretch = Stretch(columns, offset, frames.offsets)
+                self._waiting.append(stretch)
+                self._filled = stop
+                if source.at_end and stop == end and not source.is_cut:
+                    marks = self._marks(raw, stretch, state)
+                    stretch.final = state, marks, source.position
+                    return False
+                self._apply()
+                held = end - stop
+                offset += stop - begin
+                left = source.left
+                if (
+                    stretch.is_broken
+                    or source.at_end
+                    or (held >= HEADER_BYTES and not frames.needed)
+                    or frames.needed > (_MOST_BYTES if left is None else held + left)
+                ):
+                    return True
+                if frames.needed > self._buffer.size:
+                    self._buffer = Buffer(frames.needed)
+                self._buffer.view[:held] = bytes(buffer.view[stop:end])
+                window = min(2 * window, self._buffer.size)
+
+    def _marks(self, raw: ByteStream, stretch: Stretch, state: FileState) -> tuple[bytes, bytes]:
+        """What tells a file that has grown from one written anew (`RecordFileReader.marks_of`)."""
+        reader = stretch.columns.reader
+        begin, stop = int(stretch.offsets[0]), int(stretch.offsets[-1])
+        if stretch.offset or reader.report.compression:
+            return reader.marks_of(raw, state, stretch.offset + stop - begin)
+        first, last = min(begin + MARK_BYTES, stop), max(stop - MARK_BYTES, begin)
+        return bytes(self._buffer.view[begin:first]), bytes(self._buffer.view[last:stop])
+
+    def _apply(self) -> None:
+        """Empty the buffer: what waits in it goes into the columns."""
+        waiting, self._waiting = self._waiting, []
+        self._filled = 0
+        self._applied.apply(self._buffer, waiting)
+        self._broken += [one.columns for one in waiting if one.is_broken and one.final is not None]
+
+
+class _Source:
+    """The bytes of a file from an offset on, decompressed if need be.
+
+    Attributes:
+        compression: "gzip", "zlib" or "".
+        left: bytes still to come; None where that is not known.
+        at_end: whether there are none.
+        position: how far it was read.
+    """
+
+    def __init__(self, raw: ByteStream, size: int, start: int, compression: str) -> None:
+        self.compression = compression
+        self.position = start
+        self.left: int | None = size - start
+        self.at_end = False
+        self._raw = raw
+        self._size = size
+        self._error: OSError | None = None
+        self._stream: Stream | None = None
+        if compression:
+            self._inflate()
+        elif start:
+            raw.seek(start)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether it ended before its end."""
+        return self._stream.cut is not None if self._stream else self.left != 0
+
+    def expected(self, window: int) -> int:
+        """How many bytes the next `read` may give."""
+        return window if self.left is None else min(self.left, window)
+
+    def read(self, target: memoryview) -> int:
+        """Fill the target; how many bytes there were.
+
+        Raises:
+            OSError: the file cannot be read; not before all was given that could be.
+        """
+        if self._error is not None:
+            raise self._error
+        if self._stream is None and self.left is not None:
+            target = target[: self.left]
+        count = 0
+        try:
+            while count < len(target):
+                taken = self._take(target[count:])
+                if not taken:
+                    self.at_end = True
+                    break
+                count += taken
+        except OSError as error:
+            if not count:
+                raise
+            self._error = error
+        if self._stream is None and not self.position:
+            self.compression = compression_of(bytes(target[:HEADER_BYTES]))
+            if self.compression:
+                self._raw.seek(0)
+                self._inflate()
+                return self.read(target)
+        self.position += count
+        if self.left is not None:
+            self.left -= count
+            self.at_end = self.at_end or self.left == 0
+        return count
+
+    def _inflate(self) -> None:
+        self.left = None
+        self.at_end = False
+        self._stream = Stream(self._raw, self._size, self.position)
+        self._chunks = iter(self._stream)
+        self._rest = memoryview(b"")
+
+    def _take(self, target: memoryview) -> int:
+        """Some bytes; none at the end."""
+        if self._stream is None:
+            return read_into(self._raw, target)
+        if not self._rest:
+            self._rest = memoryview(next(self._chunks, b""))
+        count = min(len(target), len(self._rest))
+        target[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count

@@ -1,0 +1,364 @@
+"""Stretches: the records that stand in the buffer, into the columns of their files."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tbio.bulk import checksums, layouts
+from tbio.bulk.blobs import Blob, Blobs
+from tbio.bulk.buffer import Buffer, Longs
+from tbio.bulk.events import Events, events_of
+from tbio.bulk.layouts import Found, Layouts
+from tbio.columns import FileColumns, Point
+from tbio.proto.summary_pb2 import Summary
+from tbio.record import FOOTER_BYTES, HEADER_BYTES, Record
+from tbio.storage import FileState
+
+#: When more of the events than this are plain, all of them are.
+_MOST_PLAIN = 1 / 16
+_MOST_TAGS = 100_000
+#: The first bytes of the fields of Summary.Value.
+_TAG, _SIMPLE_VALUE, _TENSOR = 0x0A, 0x15, 0x42
+#: A tensor's dtype, and what may stand behind one of rank 0: its shape or its number.
+_DTYPE, _FLOAT, _DOUBLE, _SHAPE = 0x08, 1, 2, 0x12
+_NUMBERS = (0x22, 0x2A, 0x32)
+
+
+@dataclass
+class Stretch:
+    """Records of one file that stand in the buffer, one behind the other, with right headers.
+
+    Attributes:
+        offset: of the first of them in the file, in bytes, after decompression.
+        offsets: int64[n + 1], where they begin in the buffer, and where the last one ends.
+        final: where the file ends behind them: its state, its marks, and the bytes read of it.
+        is_broken: whether one of them was found not to be sound; those before it are taken in.
+    """
+
+    columns: FileColumns
+    offset: int
+    offsets: Longs
+    final: tuple[FileState, tuple[bytes, bytes], int] | None = None
+    is_broken: bool = False
+
+    def place(self, at: int) -> int:
+        """The offset in the file of a place in the buffer."""
+        return self.offset + at - int(self.offsets[0])
+
+
+class _Part(NamedTuple):
+    """Events that go into the columns of one file together, and the plain one behind them.
+
+    Attributes:
+        begin, end: places of the events.
+        plain: the place of the event behind them that protobuf is to read, or None.
+    """
+
+    stretch: Stretch
+    begin: int
+    end: int
+    plain: int | None
+
+
+class _Run(NamedTuple):
+    """Scalars of one layout that follow each other: the first, and places in a `Found`."""
+
+    row: int
+    found: Found
+    begin: int
+    end: int
+
+
+class _PassedOver(NamedTuple):
+    """A blob: the places of its value, of the event, and of the value in the event."""
+
+    row: int
+    event: int
+    nth: int
+    blob: Blob
+    begin: int
+    end: int
+
+
+class Stretches:
+    """Takes in stretches; what it learns of one serves for the next.
+
+    Attributes:
+        counts: see `tbio.bulk.Lane`.
+    """
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self._layouts = Layouts()
+        self._blobs = Blobs()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much was learned that it is better to begin anew."""
+        return len(self._layouts.tags) > _MOST_TAGS
+
+    def apply(self, buffer: Buffer, stretches: Sequence[Stretch]) -> None:
+        """Take in the sound records of the stretches, up to the first of each that is not.
+
+        Raises:
+            DamageError: with ``on_damage="raise"``, at a record that is no Event.
+        """
+        self._check(buffer, stretches)
+        begins = np.concatenate([one.offsets[:-1] for one in stretches] or [_NONE])
+        ends = np.concatenate([one.offsets[1:] for one in stretches] or [_NONE])
+        events = events_of(buffer, begins + HEADER_BYTES, ends - FOOTER_BYTES)
+        found, passed = self._values(buffer, events)
+        if np.count_nonzero(events.plain) > _MOST_PLAIN * len(begins):
+            events.plain[:] = True
+        plain = events.plain
+        if plain.any():
+            found = list(_without(plain, events, found))
+            passed = [one for one in passed if not plain[one.event]]
+        parts = _parts(stretches, plain)
+        runs = _runs_by_part(parts, events, found)
+        self.counts["plain"] += int(np.count_nonzero(plain))
+        self.counts["passed"] += (with_blobs := len({one.event for one in passed}))
+        self.counts["fast"] += len(begins) - int(np.count_nonzero(plain)) - with_blobs
+        taking = _Taking(buffer, begins, ends, events, passed)
+        for part, own in zip(parts, runs, strict=True):
+            taking.take(part, own)
+        for stretch in stretches:
+            if stretch.final is not None and not stretch.is_broken:
+                stretch.columns.reader.finish(*stretch.final)
+
+    def _check(self, buffer: Buffer, stretches: Sequence[Stretch]) -> None:
+        begins = np.concatenate([one.offsets[:-1] for one in stretches] or [_NONE])
+        ends = np.concatenate([one.offsets[1:] for one in stretches] or [_NONE])
+        checksums.arm(buffer, begins, ends)
+        for stretch in stretches:
+            count = checksums.sound(buffer, stretch.offsets)
+            if count < len(stretch.offsets) - 1:
+                stretch.offsets = stretch.offsets[: count + 1]
+                stretch.is_broken = True
+
+    def _values(self, buffer: Buffer, events: Events) -> tuple[list[Found], list[_PassedOver]]:
+        """The values by layout, and those passed over; events with any other value get plain."""
+        begins, ends = events.value_begins, events.value_ends
+        lengths = ends - begins
+        head = buffer.rows(begins, 8)
+        tag_begins = np.full(len(begins), 2, np.int64)
+        tag_ends = head[:, 1] + tag_begins
+        long = np.flatnonzero(head[:, 1] & 0x80)
+        if len(long):
+            second = head[long, 2].astype(np.int64)
+            tag_begins[long] = 3
+            tag_ends[long] = 3 + (head[long, 1] & 0x7F) + (second << 7)
+            odd = np.zeros(len(begins), bool)
+            odd[long[second >= 0x80]] = True
+            odd |= (head[:, 0] != _TAG) | (tag_ends >= lengths)
+        else:
+            odd = (head[:, 0] != _TAG) | (tag_ends >= lengths)
+        if odd.any():
+            tag_ends[odd] = 0
+        content = buffer.rows(begins + tag_ends, 8)
+        scalar = _may_be_scalar(content) & ~odd & (lengths < layouts.MAX_BYTES)
+        rows = np.flatnonzero(scalar)
+        found, strays = self._layouts.find(
+            buffer, begins[rows], lengths[rows], tag_ends[rows], rows
+        )
+        events.plain[events.value_events[strays]] = True
+        events.plain[events.value_events[odd]] = True
+        passed: list[_PassedOver] = []
+        rest = np.flatnonzero(~(scalar | odd))
+        if len(rest):
+            indexes = events.indexes()
+            columns = (
+                *(rest, events.value_events[rest], indexes[rest], begins[rest]),
+                *(tag_begins[rest], tag_ends[rest], ends[rest]),
+            )
+            for row, event, nth, begin, first, last, end in zip(
+                *(column.tolist() for column in columns), strict=True
+            ):
+                blob = self._blobs.read(buffer.view, begin + first, begin + last, end)
+                if blob is None or blob.tag in self._layouts.tags:
+                    events.plain[event] = True
+                else:
+                    passed.append(_PassedOver(row, event, nth, blob, begin, end))
+        return found, passed
+
+
+_NONE: Longs = np.empty(0, np.int64)
+
+
+def _may_be_scalar(content: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """Which values look like numbers, by the 8 bytes behind their tags."""
+    simple: npt.NDArray[np.bool_] = content[:, 0] == _SIMPLE_VALUE
+    if simple.all():
+        return simple
+    tensor = (content[:, 0] == _TENSOR) & (content[:, 1] < 0x80) & (content[:, 2] == _DTYPE)
+    tensor &= (content[:, 3] == _FLOAT) | (content[:, 3] == _DOUBLE)
+    rank_0 = (content[:, 4] == _SHAPE) & (content[:, 5] == 0)
+    for key in _NUMBERS:  # without a shape
+        rank_0 |= content[:, 4] == key
+    return np.asarray(simple | (tensor & rank_0))
+
+
+def _without(
+    plain: npt.NDArray[np.bool_], events: Events, found: Sequence[Found]
+) -> Iterator[Found]:
+    """What was found, without the values of plain events."""
+    for one in found:
+        left = ~plain[events.value_events[one.rows]]
+        if left.all():
+            yield one
+        elif left.any():
+            yield Found(one.layout, one.rows[left], one.values[left])
+
+
+def _parts(stretches: Sequence[Stretch], plain: npt.NDArray[np.bool_]) -> list[_Part]:
+    """The events cut where a plain one stands, and where a file ends."""
+    parts = []
+    begin = 0
+    alone = np.flatnonzero(plain).tolist()
+    at = 0
+    for stretch in stretches:
+        end = begin + len(stretch.offsets) - 1
+        while at < len(alone) and alone[at] < end:
+            parts.append(_Part(stretch, begin, alone[at], alone[at]))
+            begin = alone[at] + 1
+            at += 1
+        if begin < end:
+            parts.append(_Part(stretch, begin, end, None))
+        begin = end
+    return parts
+
+
+def _runs_by_part(
+    parts: Sequence[_Part], events: Events, found: Sequence[Found]
+) -> list[list[_Run]]:
+    """For each part its runs, in the order of their first values."""
+    runs: list[list[_Run]] = [[] for _ in parts]
+    ends = np.array([part.end for part in parts], np.int64)
+    for run in _runs(found):
+        rows = run.found.rows[run.begin : run.end]
+        if len(parts) == 1:
+            runs[0].append(run)
+            continue
+        of = events.value_events[rows]
+        first = int(np.searchsorted(ends, of[0], "right"))
+        last = int(np.searchsorted(ends, of[-1], "right"))
+        if first == last:
+            runs[first].append(run)
+            continue
+        cuts = [0, *np.searchsorted(of, ends[first:last]).tolist(), len(of)]
+        for at, (begin, end) in enumerate(itertools.pairwise(cuts), first):
+            if begin < end:
+                row = int(rows[begin])
+                runs[at].append(_Run(row, run.found, run.begin + begin, run.begin + end))
+    for own in runs:
+        own.sort(key=lambda run: run.row)
+    return runs
+
+
+def _runs(found: Sequence[Found]) -> Iterator[_Run]:
+    """What was found, cut where a tag goes from one layout to another."""
+    by_tag: dict[str, list[Found]] = {}
+    for one in found:
+        by_tag.setdefault(one.layout.tag, []).append(one)
+    for same in by_tag.values():
+        if len(same) == 1:
+            yield _Run(int(same[0].rows[0]), same[0], 0, len(same[0].rows))
+            continue
+        which = np.repeat(np.arange(len(same)), [len(one.rows) for one in same])
+        which = which[np.argsort(np.concatenate([one.rows for one in same]), kind="stable")]
+        cuts = [0, *(np.flatnonzero(np.diff(which)) + 1).tolist(), len(which)]
+        taken = [0] * len(same)
+        for begin, end in itertools.pairwise(cuts):
+            at = int(which[begin])
+            first, taken[at] = taken[at], taken[at] + end - begin
+            yield _Run(int(same[at].rows[first]), same[at], first, taken[at])
+
+
+class _Taking:
+    """Puts the parts of some stretches into their columns, in order."""
+
+    def __init__(
+        self,
+        buffer: Buffer,
+        begins: Longs,
+        ends: Longs,
+        events: Events,
+        passed: Sequence[_PassedOver],
+    ) -> None:
+        self._buffer = buffer
+        self._begins = begins
+        self._ends = ends
+        self._events = events
+        self._indexes: Longs | None = None
+        self._passed = iter(passed)
+        self._next = next(self._passed, None)
+
+    def take(self, part: _Part, runs: Sequence[_Run]) -> None:
+        columns, count = part.stretch.columns, part.end - part.begin
+        if count:
+            times = self._events.wall_times[part.begin : part.end]
+            columns.add_events(count, float(times[0]), float(times.max()))
+            columns.report.events += count
+            for run in runs:
+                self._take_blobs(part, run.row)
+                self._take_run(part.stretch, run)
+            self._take_blobs(part, len(self._events.value_events))
+            columns.reader.advance(count, part.stretch.place(int(self._ends[part.end - 1])))
+        if part.plain is not None:
+            self._take_plain(part.stretch, part.plain)
+
+    def _take_blobs(self, part: _Part, row: int) -> None:
+        """Take the blobs of a part that come before a value."""
+        while self._next is not None and self._next.row < row and self._next.event < part.end:
+            self._take_blob(part.stretch, self._next)
+            self._next = next(self._passed, None)
+
+    def _take_run(self, stretch: Stretch, run: _Run) -> None:
+        layout = run.found.layout
+        rows = run.found.rows[run.begin : run.end]
+        of = self._events.value_events[rows]
+
+        def places() -> tuple[Longs, Longs, Longs]:
+            if self._indexes is None:
+                self._indexes = self._events.indexes()
+            begins = self._begins[of]
+            return begins + stretch.place(0), self._ends[of] - begins, self._indexes[rows]
+
+        stretch.columns.add_scalars(
+            layout.tag,
+            layout.metadata,
+            self._events.steps[of],
+            self._events.wall_times[of],
+            run.found.values[run.begin : run.end],
+            places if layout.is_tensor else None,
+        )
+
+    def _take_blob(self, stretch: Stretch, passed: _PassedOver) -> None:
+        event, blob = passed.event, passed.blob
+        begin = int(self._begins[event])
+        point = Point(
+            int(self._events.steps[event]),
+            float(self._events.wall_times[event]),
+            stretch.place(begin),
+            int(self._ends[event]) - begin,
+            passed.nth,
+        )
+        if not stretch.columns.add_blob(blob.tag, blob.metadata, blob.field, point):
+            message = bytes(self._buffer.view[passed.begin : passed.end])
+            stretch.columns.add_value(point, Summary.Value.FromString(message))
+
+    def _take_plain(self, stretch: Stretch, event: int) -> None:
+        begin, end = int(self._begins[event]), int(self._ends[event])
+        payload = bytes(self._buffer.view[begin + HEADER_BYTES : end - FOOTER_BYTES])
+        reader = stretch.columns.reader
+        reader.advance(1, stretch.place(end))
+        stored = reader.parse(Record(stretch.place(begin), payload))
+        if stored is not None:
+            stretch.columns.add_event(stored)
