@@ -11,6 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tbio.diagnosis import Diagnosis, check
     from tbio.errors import (
         DamageError,
         DecodeError,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from tbio.logdir import open_logdir as open
     from tbio.projector import Embedding
     from tbio.record_file import RecordWriter
+    from tbio.repairs import RepairReport, repair
     from tbio.run import Run
     from tbio.series import MeshSeries, SampledSeries, ScalarSeries, ValueSeries
     from tbio.tables import ScalarTable, Table, WideTable
@@ -50,6 +52,7 @@ __version__ = "0.1.0"
 #: Where each public name is defined. It is loaded when it is asked for first, so that a training
 #: loop does not pay for the reading side, nor an analyst for the writing side.
 _HOMES = {
+    "diagnosis": ("Diagnosis", "check"),
     "errors": (
         "DamageError",
         "DecodeError",
@@ -78,6 +81,7 @@ _HOMES = {
     "logdir": ("LogDir", "open", "read_events", "read_records", "read_scalars"),
     "projector": ("Embedding",),
     "record_file": ("RecordWriter",),
+    "repairs": ("RepairReport", "repair"),
     "run": ("Run",),
     "series": ("MeshSeries", "SampledSeries", "ScalarSeries", "ValueSeries"),
     "tables": ("ScalarTable", "Table", "WideTable"),
@@ -89,6 +93,7 @@ __all__ = [
     "Audio",
     "DamageError",
     "DecodeError",
+    "Diagnosis",
     "Embedding",
     "EventFileWriter",
     "FileWriter",
@@ -104,6 +109,7 @@ __all__ = [
     "NotFoundError",
     "PrCurve",
     "RecordWriter",
+    "RepairReport",
     "Run",
     "RunHParams",
     "RunNotFoundError",
@@ -121,11 +127,13 @@ __all__ = [
     "WriterClosedError",
     "WriterError",
     "__version__",
+    "check",
     "export",
     "open",
     "read_events",
     "read_records",
     "read_scalars",
+    "repair",
 ]
 
 

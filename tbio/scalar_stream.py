@@ -191,6 +191,11 @@ class ScalarStream(Iterable[ScalarBatch]):
         return f"<ScalarStream of {len(self.stored)} runs, {self.batch_rows} rows a batch>"
 
     def __iter__(self) -> Iterator[ScalarBatch]:
+        for pieces in self.pieces():
+            yield ScalarBatch(pieces, self.dtype)
+
+    def pieces(self) -> Iterator[list[ScalarSeries]]:
+        """The rows of each batch as pieces of series, with their values in the dtype of the log."""
         held: list[ScalarSeries] = []
         room = self.batch_rows
         for series in self.series():
@@ -200,10 +205,10 @@ class ScalarStream(Iterable[ScalarBatch]):
                 at += len(held[-1])
                 room -= len(held[-1])
                 if not room:
-                    yield ScalarBatch(held, self.dtype)
+                    yield held
                     held, room = [], self.batch_rows
         if held:
-            yield ScalarBatch(held, self.dtype)
+            yield held
 
     @property
     def schema(self) -> pyarrow.Schema:

@@ -119,13 +119,13 @@ def test_nothing() -> None:
         assert texts(empty) == []
         assert cells(empty).shape[0] == 0
     assert time_cells(np.empty(0)).shape[0] == 0
-    assert lines(b"a,", [cells(np.empty(0, np.int64))]) == b""
+    assert lines([(b"a,", 0)], [cells(np.empty(0, np.int64))]) == b""
     assert shortest(np.empty(0, np.float32)).dtype == np.float64
 
 
 def test_lines() -> None:
     columns = [cells(np.array([1, -20, 300_000])), text_cells(["x", "a longer text", ""])]
-    prefix = "größe,".encode()
-    want = "größe,1,x\ngröße,-20,a longer text\ngröße,300000,\n"
-    assert lines(prefix, columns).decode() == want
-    assert lines(b"", columns[1:]) == b"x\na longer text\n\n"
+    parts = [("größe,".encode(), 2), (b"none,", 0), (b"", 1)]
+    want = "größe,1,x\ngröße,-20,a longer text\n300000,\n"
+    assert lines(parts, columns).decode() == want
+    assert lines([(b"", 3)], columns[1:]) == b"x\na longer text\n\n"

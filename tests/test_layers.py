@@ -58,6 +58,8 @@ LAYERS = {
     "global_writer": 3,
     "summary_protos": 3,
     "exports": 4,
+    "diagnosis": 4,
+    "repairs": 4,
     "compat": 5,
     "cli": 6,
 }

@@ -15,11 +15,11 @@ import warnings
 from collections.abc import Sequence
 
 import tbio
-from tbio.cli import export, ls
+from tbio.cli import check, export, ls, repair
 from tbio.cli.render import printable
 from tbio.errors import TbioError, TbioWarning
 
-COMMANDS = (ls, export)
+COMMANDS = (ls, export, check, repair)
 
 DONE, FAILED, USAGE, DAMAGED = 0, 1, 2, 3
 

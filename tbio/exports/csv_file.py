@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import IO
 
 import numpy as np
@@ -17,27 +18,35 @@ _BLOCK_ROWS = 1 << 13  # the cells of as many stay in the cache of the processor
 
 
 def write_long(stream: ScalarStream, file: IO[bytes], report: ExportReport) -> None:
-    """Write the rows of a stream, series by series as they are read."""
+    """Write the rows of a stream as they are read."""
     header = b"run,tag,step,wall_time,value\n"
-    for series in stream.series():
-        for block in _blocks(series, report):
-            file.write(header + block)
-            header = b""
+    for pieces in replace(stream, batch_rows=_BLOCK_ROWS).pieces():
+        file.write(header + _block(pieces, report))
+        header = b""
     report.check_rows()
     file.write(header)
 
 
-def _blocks(series: ScalarSeries, report: ExportReport) -> Iterator[bytes]:
-    prefix = f"{report.cell(series.run)},{report.cell(series.tag)},".encode()
-    for at in range(0, len(series), _BLOCK_ROWS):
-        block = series[at : at + _BLOCK_ROWS]
-        report.rows += len(block)
-        columns = [cells(block.steps), time_cells(block.wall_times), _value_cells(block)]
-        yield lines(prefix, columns)
+def _block(pieces: Sequence[ScalarSeries], report: ExportReport) -> bytes:
+    report.rows += sum(map(len, pieces))
+    return lines(
+        [
+            (f"{report.cell(series.run)},{report.cell(series.tag)},".encode(), len(series))
+            for series in pieces
+        ],
+        [
+            cells(np.concatenate([series.steps for series in pieces])),
+            time_cells(np.concatenate([series.wall_times for series in pieces])),
+            _value_cells(pieces),
+        ],
+    )
 
 
-def _value_cells(series: ScalarSeries) -> Cells:
-    return cells(series.values) if series.single is None else text_cells(_value_texts(series))
+def _value_cells(pieces: Sequence[ScalarSeries]) -> Cells:
+    dtypes = {series.values.dtype for series in pieces}
+    if len(dtypes) == 1 and all(series.single is None for series in pieces):
+        return cells(np.concatenate([series.values for series in pieces]))
+    return text_cells([text for series in pieces for text in _value_texts(series)])
 
 
 def _value_texts(series: ScalarSeries) -> list[str]:

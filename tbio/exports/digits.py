@@ -12,7 +12,7 @@ is made by the plain way, `texts` of it; a property test holds the two equal.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,21 +49,26 @@ def cells(values: npt.NDArray[Any]) -> Cells:
     return text_cells(texts(values))
 
 
-def lines(prefix: bytes, columns: Sequence[Cells]) -> bytes:
-    r"""Rows of CSV, each with the same beginning.
+def lines(parts: Iterable[tuple[bytes, int]], columns: Sequence[Cells]) -> bytes:
+    r"""Rows of CSV, of which so many in turn begin with the same bytes.
 
-    >>> lines(b"a,", [cells(np.array([1, 20])), cells(np.array([0.5, 0.25]))])
-    b'a,1,0.5\na,20,0.25\n'
+    >>> columns = [cells(np.array([1, 20, 3])), cells(np.array([0.5, 0.25, 1]))]
+    >>> lines([(b"a,", 2), (b"b,", 1)], columns)
+    b'a,1,0.5\na,20,0.25\nb,3,1.0\n'
     """
-    rows, words = len(columns[0]), sum(one.shape[1] + 1 for one in columns)
-    table = np.empty((rows, words), np.uint32)
+    words = sum(one.shape[1] + 1 for one in columns)
+    table = np.empty((len(columns[0]), words), np.uint32)
     at = 0
     for one in columns:
         table[:, at : at + one.shape[1]] = one
         at += one.shape[1] + 1
         table[:, at - 1] = _word(b"\n" if at == words else b",")
-    body = table.tobytes().translate(None, b"\0")
-    return prefix + body[:-1].replace(b"\n", b"\n" + prefix) + body[-1:] if rows else b""
+    found, begin = [], 0
+    for prefix, count in parts:
+        body = table[begin : begin + count].tobytes().translate(None, b"\0")
+        found += [prefix, body[:-1].replace(b"\n", b"\n" + prefix), body[-1:]] if count else []
+        begin += count
+    return b"".join(found)
 
 
 # -------------------------------------------------------------------- words of four digits
