@@ -299,8 +299,9 @@ def _float32(number: float) -> bytes:
 
 def _whole(number: float, bits: int = 64) -> int:
     """Some integer for any number; the large ones are beyond what a double holds."""
-    if number != number or abs(number) >= 2**40:
-        return (hash(number) * 0x9E3779B97F4A7C15 & (1 << bits) - 1) - (1 << bits - 1)
+    if not abs(number) < 2**40:
+        (code,) = struct.unpack("<Q", struct.pack("<d", number))
+        return (int(code) * 0x9E3779B97F4A7C15 & (1 << bits) - 1) - (1 << bits - 1)
     return int(number)
 
 
