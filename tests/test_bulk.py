@@ -573,6 +573,7 @@ def test_a_file_that_grows(
     BUFFERS,
     st.sampled_from(ON_DAMAGE),
 )
+@example((Rhythm(60, 1, spoilt=1),), [Damaging("a bit", record=53)], [0.5], 256, "raise")
 def test_a_damaged_file_that_grows(
     log: RecordLog,
     damagings: Sequence[Damaging],

@@ -309,7 +309,10 @@ def test_selection_and_sources(tmp_path: Path) -> None:
 def test_a_url() -> None:
     filesystem = pytest.importorskip("fsspec").filesystem("memory")
     filesystem.pipe(f"/checked/run/{NAME}", b"".join(SOUND)[:-1])
-    (file,) = tbio.check("memory://checked").files
+    try:
+        (file,) = tbio.check("memory://checked").files
+    finally:
+        filesystem.rm("/checked", recursive=True)
     assert (file.run, file.state, file.path) == ("run", "cut off", f"memory://checked/run/{NAME}")
 
 

@@ -107,6 +107,7 @@ class Lane:
         if state.size is None:  # a stream, which can be read once
             columns.read()
             return False
+        reader.report.tail = None
         offset, held = reader.resume, 0
         with contextlib.closing(reader.file.open()) as raw:
             source = _Source(raw, state.size, offset, reader.report.compression)
