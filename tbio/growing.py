@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 _LEAST = 8
+
+
+@functools.cache
+def _empty(dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    empty = np.empty(0, dtype)
+    empty.flags.writeable = False
+    return empty
 
 
 class Growing:
@@ -23,11 +31,12 @@ class Growing:
     (array([1, 2, 3]), 3)
     """
 
-    __slots__ = ("_count", "_data")
+    __slots__ = ("_count", "_data", "_view")
 
     def __init__(self, dtype: npt.DTypeLike) -> None:
-        self._data: npt.NDArray[Any] = np.empty(0, dtype)
+        self._data: npt.NDArray[Any] = _empty(np.dtype(dtype))
         self._count = 0
+        self._view = self._data
 
     def __len__(self) -> int:
         return self._count
@@ -47,9 +56,10 @@ class Growing:
     @property
     def array(self) -> npt.NDArray[Any]:
         """The values so far, a read-only view."""
-        view = self._data[: self._count]
-        view.flags.writeable = False
-        return view
+        if len(self._view) != self._count:
+            self._view = self._data[: self._count]
+            self._view.flags.writeable = False
+        return self._view
 
     def append(self, value: Any) -> None:
         """Add one value."""
@@ -62,6 +72,10 @@ class Growing:
     def extend(self, values: npt.NDArray[Any]) -> None:
         """Add the values of an array."""
         begin, end = self._count, self._count + len(values)
+        if not begin:
+            self._data = np.array(values, self._data.dtype)
+            self._count = end
+            return
         if end > len(self._data):
             self._reserve(end)
         self._data[begin:end] = values

@@ -81,11 +81,11 @@ class Points(NamedTuple):
 
     Attributes:
         places: int64[m], their places in the columns, put one behind the other, in the order in
-            which they are shown.
+            which they are shown; None for all of them in order.
         superseded: how many points a restart made void.
     """
 
-    places: Longs
+    places: Longs | None
     superseded: int
 
 
@@ -106,12 +106,14 @@ class RunOrder:
         if not len(steps):
             return Points(np.empty(0, np.int64), 0)
         starts: list[tuple[int, int]] = []
-        places: Longs = np.arange(len(steps))
+        places: Longs | None = None
         if self._rules.order == "time":
             places, starts = self._by_time(pieces)
             steps = steps[places]
         elif self._rules.restarts in ("keep", "session"):
-            starts = list(self._starts(pieces))
+            starts = [start for start in self._starts(pieces) if start[0]]
+            if not starts:  # nothing stands before one
+                return Points(None, 0)
         if self._rules.restarts == "tensorboard":
             starts = self._purges_of_tensorboard(tag, pieces)
         shown: Mask = np.ones(len(steps), bool)
@@ -122,7 +124,9 @@ class RunOrder:
         superseded = int(np.count_nonzero(void))
         if self._rules.restarts != "keep":
             shown &= ~void
-        return Points(places if shown.all() else places[shown], superseded)
+        if not shown.all():
+            places = np.flatnonzero(shown) if places is None else places[shown]
+        return Points(places, superseded)
 
     def _starts(self, pieces: Pieces) -> Iterator[tuple[int, int]]:
         """Place and step of each session start."""

@@ -13,8 +13,9 @@ times before. So nothing here is done for one event that can be done for all tha
 4. `events`: wall times, steps, and where the values begin, as columns.
 5. `layouts`: all messages of a tag are alike but for the number. Protobuf has read one of them; the
    others are compared with it.
-6. `blobs`: images and the like are passed over by their header.
-7. `stretches`, `lane`: what was found goes into the columns of its file, in order.
+6. `rounds`: or which tags follow is guessed, as the frames are, and the whole event compared.
+7. `blobs`: images and the like are passed over by their header.
+8. `stretches`, `lane`: what was found goes into the columns of its file, in order.
 
 What does not look as expected is never guessed at: an event goes to protobuf, one by one, and what
 is not a sound record goes to `tbio.record.RecordDecoder`, which alone says what is damaged. So the

@@ -27,16 +27,17 @@ class Buffer:
 
     Attributes:
         size: bytes that it has room for.
-        data: uint8[size + MAX_ROW]; a row may begin anywhere within the size.
+        data: uint8[size + MAX_ROW]; a row may begin, or end, anywhere within the size.
         view: the same as a memoryview.
     """
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self.data: Bytes = np.empty(size + MAX_ROW, np.uint8)
-        self.data[size:] = 0
+        self._whole: Bytes = np.empty(MAX_ROW + size + MAX_ROW, np.uint8)
+        self._whole[:MAX_ROW] = self._whole[MAX_ROW + size :] = 0
+        self.data = self._whole[MAX_ROW:]
         self.view = memoryview(self.data)  # type: ignore[arg-type]
-        self._windows: dict[int, npt.NDArray[Any]] = {}
+        self._windows: dict[tuple[int, int], npt.NDArray[Any]] = {}
 
     def rows(self, places: Longs, width: int) -> Bytes:
         """The ``width`` bytes at each place, uint8[n, width]; a copy."""
@@ -50,15 +51,22 @@ class Buffer:
         )
         return words
 
+    def words_before(self, places: Longs, count: int) -> Words:
+        """The words that end at each place, uint64[n, count]; a copy."""
+        rows = self._window(8 * count, 8 * count)[places]
+        words: Words = rows.view(np.dtype("<u8")).reshape(len(places), count)
+        return words
+
     def put(self, places: Longs, rows: npt.NDArray[Any]) -> None:
         """Write rows [n, k], of whatever numbers, to as many places."""
         width = rows.shape[1] * rows.itemsize
         self._window(width)[places] = rows.view(f"V{width}").reshape(len(places))
 
-    def _window(self, width: int) -> npt.NDArray[Any]:
-        """What begins at each byte: overlapping rows of ``width`` bytes."""
-        window = self._windows.get(width)
+    def _window(self, width: int, before: int = 0) -> npt.NDArray[Any]:
+        """Overlapping rows of ``width`` bytes, one for each byte: from so many before it on."""
+        window = self._windows.get((width, before))
         if window is None:
-            window = np.ndarray((self.size,), f"V{width}", self.data, 0, (1,))
-            self._windows[width] = window
+            shape, start = (self.size + 1,), MAX_ROW - before
+            window = np.ndarray(shape, f"V{width}", self._whole, start, (1,))
+            self._windows[width, before] = window
         return window

@@ -16,7 +16,7 @@ A guess that was wrong costs time and nothing else: only headers that stand ther
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -29,9 +29,10 @@ from tbio.record import FOOTER_BYTES, HEADER_BYTES, MAX_PAYLOAD_BYTES
 FRAME_BYTES = HEADER_BYTES + FOOTER_BYTES
 _FEW = 64  # records that are read one by one before the next guess
 _PATIENCE = 2  # guesses in vain
-_FIRST_GUESS, _LARGEST_GUESS = 256, 1 << 16
+_FIRST_GUESS, _LARGEST_GUESS = 1 << 11, 1 << 16
 _TAIL = 8  # so many lengths must have occurred before, in this order
 _REMEMBERED = 1 << 14  # lengths
+_NEAR = 1 << 8  # of them are looked at first
 _KNOWN = 1 << 16  # headers
 _COLLECTED = 1 << 18  # bytes that headers are collected from at once
 _PIECE = 1 << 16  # bytes that are looked at one by one without a new copy
@@ -52,6 +53,50 @@ class Frames(NamedTuple):
     needed: int
 
 
+class Past:
+    """The last numbers of a sequence that may repeat itself.
+
+    >>> past = Past()
+    >>> past.extend(np.array([9, 1, 2, 3] * 3))
+    >>> past.cycle()
+    array([9, 1, 2, 3])
+    """
+
+    def __init__(self) -> None:
+        self._numbers: Longs = np.empty(4 * _REMEMBERED, np.int64)
+        self._count = 0
+
+    def extend(self, numbers: Longs) -> None:
+        """Add what followed."""
+        numbers = numbers[-_REMEMBERED:]
+        count = self._count + len(numbers)
+        if count > len(self._numbers):
+            kept = self._numbers[self._count - _REMEMBERED : self._count].copy()
+            self._numbers[:_REMEMBERED] = kept
+            self._count, count = _REMEMBERED, _REMEMBERED + len(numbers)
+        self._numbers[self._count : count] = numbers
+        self._count = count
+
+    def cycle(self) -> Longs | None:
+        """What is supposed to follow, round and round; None without a guess.
+
+        It is what followed the last numbers where they occurred before.
+        """
+        end = self._count
+        past = self._numbers[max(end - _REMEMBERED, 0) : end]
+        for size in (_NEAR, _REMEMBERED):  # where the cycle is short, there is less to look at
+            part = past[-size:]
+            if len(part) <= _TAIL:
+                return None
+            same = part[_TAIL - 1 : -1] == part[-1]
+            for back in range(1, _TAIL):
+                same &= part[_TAIL - 1 - back : -1 - back] == part[-1 - back]
+            at = np.flatnonzero(same)
+            if len(at):
+                return part[at[-1] + _TAIL :].copy()
+        return None
+
+
 class FrameFinder:
     """Finds frames; what it learns in one stretch serves for the next.
 
@@ -66,34 +111,47 @@ class FrameFinder:
     def __init__(self) -> None:
         self._sizes: dict[bytes, int] = {}  # header -> bytes of its record
         self._headers: dict[int, bytes] = {}  # and back
-        self._past: npt.NDArray[np.int64] = np.empty(0, np.int64)  # the last sizes
+        self._past = Past()
+        self._guess = _FIRST_GUESS  # records; more after a guess that was right
+        self._first: Longs = np.empty(0, np.int64)  # the first sizes of a file
 
-    def find(self, buffer: Buffer, begin: int, end: int) -> Frames:
+    def find(self, buffer: Buffer, begin: int, end: int, fresh: bool = False) -> Frames:
         """The records that stand in the buffer from ``begin`` on, whole before ``end``.
 
         Their headers are right; their payloads were not looked at.
+
+        Args:
+            fresh: whether it is the beginning of a file: it may be like the one before it.
         """
         found: list[Longs] = []
         at, in_vain = begin, 0
+        if fresh and len(self._first):
+            headers = self._headers_of(self._first)
+            sizes, _ = self._follow(buffer, at, end, self._first, headers, 1)
+            at = self._take(found, at, sizes)
         while True:
             sizes, needed = self._one_by_one(buffer, at, end, _FEW)
             at = self._take(found, at, sizes)
             if len(sizes) < _FEW:
                 break
             before = at
-            cycle = self._cycle()
+            cycle = self._past.cycle()
             if cycle is not None:
                 headers = self._headers_of(cycle)
-                rounds = -(-_FIRST_GUESS // len(cycle))
                 while True:
-                    sizes = self._follow(buffer, at, end, cycle, headers, rounds)
+                    rounds = -(-self._guess // len(cycle))
+                    sizes, was_right = self._follow(buffer, at, end, cycle, headers, rounds)
                     at = self._take(found, at, sizes)
                     if len(sizes) < rounds * len(cycle):
                         break
-                    rounds = max(min(2 * rounds, _LARGEST_GUESS // len(cycle)), 1)
+                    self._guess = min(2 * self._guess, _LARGEST_GUESS)
+                if not was_right:
+                    self._guess = _FIRST_GUESS
             in_vain = 0 if at > before else in_vain + 1
             while in_vain > _PATIENCE and len(sizes := self._collect(buffer, at, end)):
                 at = self._take(found, at, sizes)
+        if fresh and found:
+            self._first = np.concatenate(found)[:_REMEMBERED]
         offsets = np.empty(1 + sum(map(len, found)), np.int64)
         offsets[0] = begin
         if found:
@@ -106,7 +164,7 @@ class FrameFinder:
         if not len(sizes):
             return at
         found.append(sizes)
-        self._past = np.concatenate([self._past, sizes[-_REMEMBERED:]])[-_REMEMBERED:]
+        self._past.extend(sizes)
         return at + int(sizes.sum())
 
     def _one_by_one(self, buffer: Buffer, at: int, end: int, count: int) -> tuple[Longs, int]:
@@ -142,35 +200,22 @@ class FrameFinder:
                 self._headers[size] = header
         return np.array(sizes, np.int64), needed
 
-    def _cycle(self) -> Longs | None:
-        """The sizes that are supposed to follow, round and round; None without a guess."""
-        past = self._past
-        if len(past) <= _TAIL:
-            return None
-        # Each earlier place behind which stand the same sizes as at the end.
-        same = past[_TAIL - 1 : -1] == past[-1]
-        for back in range(1, _TAIL):
-            same &= past[_TAIL - 1 - back : -1 - back] == past[-1 - back]
-        at = np.flatnonzero(same)
-        return past[at[-1] + _TAIL :] if len(at) else None
-
     def _follow(
         self, buffer: Buffer, at: int, end: int, cycle: Longs, headers: _Headers, rounds: int
-    ) -> Longs:
-        """The sizes of some rounds, as many as the records at ``at`` have."""
-        sizes = np.tile(cycle, min(rounds, (end - at) // int(cycle.sum()) + 1))
+    ) -> tuple[Longs, bool]:
+        """The sizes of some rounds, as many as the records at ``at`` have; whether all have."""
+        rounds = min(rounds, (end - at) // int(cycle.sum()) + 1)
+        sizes = _round_and_round(cycle, rounds)
         ends = np.cumsum(sizes)
         ends += at
         count = int(np.searchsorted(ends, end, "right"))  # of those that would be whole
         begins = ends[:count] - sizes[:count]
         there = buffer.rows(begins, HEADER_BYTES).view("<u4")
-        wanted = np.tile(headers, (-(-count // len(cycle)), 1))[:count]
-        wrong = there[:, 0] != wanted[:, 0]
+        wrong = there[:, 0] != _round_and_round(headers[:, 0], rounds)[:count]
         wrong |= there[:, 1] != 0  # no record here has 4 GiB
-        wrong |= there[:, 2] != wanted[:, 2]
-        if wrong.any():
-            count = int(wrong.argmax())
-        return sizes[:count]
+        wrong |= there[:, 2] != _round_and_round(headers[:, 2], rounds)[:count]
+        was_right = not wrong.any()
+        return sizes[: count if was_right else int(wrong.argmax())], was_right
 
     def _collect(self, buffer: Buffer, at: int, end: int) -> Longs:
         """The sizes of the next records, by all that looks like a header in some bytes."""
@@ -199,6 +244,12 @@ class FrameFinder:
 
     def _headers_of(self, sizes: Longs) -> _Headers:
         """The headers of records of some sizes, as words of 4 bytes."""
+        lengths = sizes - FRAME_BYTES
+        if lengths.max() < len(_CRC_OF_LENGTH):
+            words = np.zeros((len(sizes), 3), np.uint32)
+            words[:, 0] = lengths
+            words[:, 2] = _CRC_OF_LENGTH[lengths]
+            return words
         headers = b"".join(map(self._header, sizes.tolist()))
         return np.frombuffer(headers, "<u4").reshape(-1, 3)
 
@@ -208,6 +259,11 @@ class FrameFinder:
             length = (size - FRAME_BYTES).to_bytes(8, "little")
             header = self._headers[size] = length + masked_crc(length).to_bytes(4, "little")
         return header
+
+
+def _round_and_round(numbers: npt.NDArray[Any], rounds: int) -> npt.NDArray[Any]:
+    """The numbers so many times, one time behind the other."""
+    return np.broadcast_to(numbers, (rounds, len(numbers))).reshape(-1)
 
 
 def _crcs_of_lengths(count: int) -> npt.NDArray[np.uint32]:

@@ -15,6 +15,7 @@ from tbio.record_file import MARK_BYTES, Stream, compression_of, read_into
 from tbio.storage import ByteStream, FileState
 
 BUFFER_BYTES = 4 << 20
+_FEW = 1 << 12
 #: Records of more than this are left to the plain path, where it is not known that they are whole.
 _MOST_BYTES = 1 << 26
 #: Sound records behind damage that are read the plain way, before the lane tries again; and how
@@ -26,9 +27,14 @@ _FIRST_BYTES = 1 << 16
 class Lane:
     """Reads event files; what it learns of one serves for the others. Not for several threads.
 
+    Args:
+        buffer_bytes: read at once.
+        few: events that are looked at before a guess what follows (`tbio.bulk.rounds`).
+
     Attributes:
-        counts: events by the way they took: "fast" (every value by its layout), "passed" (some
-            values passed over by their header), "plain" (through protobuf).
+        counts: events by the way they took: "guessed" (as was supposed), "fast" (every value by
+            its layout), "passed" (some values passed over by their header), "plain" (through
+            protobuf).
 
     >>> from tbio.columns import Wanted
     >>> from tbio.storage import walk
@@ -39,11 +45,11 @@ class Lane:
     array([0, 1, 2])
     """
 
-    def __init__(self, buffer_bytes: int = BUFFER_BYTES) -> None:
+    def __init__(self, buffer_bytes: int = BUFFER_BYTES, few: int = _FEW) -> None:
         self._buffer_bytes = buffer_bytes
         self._buffer = Buffer(buffer_bytes)
         self._frames = FrameFinder()
-        self._applied = Stretches()
+        self._applied = Stretches(few)
         self._waiting: list[Stretch] = []
         self._filled = 0  # bytes of the buffer that those take
         self._broken: list[FileColumns] = []
@@ -118,7 +124,7 @@ class Lane:
                 limit = min(begin + held + window, buffer.size)
                 end = begin + held + source.read(buffer.view[begin + held : limit])
                 reader.report.compression = source.compression
-                frames = self._frames.find(buffer, begin, end)
+                frames = self._frames.find(buffer, begin, end, fresh=not offset)
                 stop = int(frames.offsets[-1])
                 stretch = Stretch(columns, offset, frames.offsets)
                 self._waiting.append(stretch)

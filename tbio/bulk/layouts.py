@@ -64,6 +64,7 @@ class Layout:
         float_at: in tbio's exact encoding (`kinds.scalar`), where the float32 beside it stands.
         fixed: uint64[w], the bytes that never change; 0 where they do.
         mask: uint64[w], where they do not.
+        length: the bytes of the message.
     """
 
     tag: str
@@ -74,6 +75,7 @@ class Layout:
     float_at: int | None
     fixed: Words = field(repr=False)
     mask: Words = field(repr=False)
+    length: int
 
     def fits(self, words: Words) -> npt.NDArray[np.bool_]:
         """Which of the messages have it, bool[n]; words beyond their end have to be cut off."""
@@ -82,7 +84,7 @@ class Layout:
             differs |= (words[:, at] ^ self.fixed[at]) & self.mask[at]
         if self.float_at is None:
             return np.asarray(differs == 0)
-        doubles, floats = self.values(words), _column(words, self.float_at, np.dtype("<f4"))
+        doubles, floats = self.values(words), column_of(words, self.float_at, np.dtype("<f4"))
         with np.errstate(over="ignore"):
             same = doubles.astype(np.float32) == floats
         same |= np.isnan(doubles) & np.isnan(floats)
@@ -90,11 +92,12 @@ class Layout:
 
     def values(self, words: Words) -> npt.NDArray[Any]:
         """The numbers, in native byte order."""
-        values = _column(words, self.at, self.dtype)
+        values = column_of(words, self.at, self.dtype)
         return values.astype(self.dtype.newbyteorder("="))
 
 
-def _column(words: Words, at: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+def column_of(words: Words, at: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """The numbers that begin so many bytes behind the beginning of each row, [n]."""
     column: npt.NDArray[Any] = words.view(np.uint8)[:, at : at + dtype.itemsize].view(dtype)[:, 0]
     return column
 
@@ -182,7 +185,11 @@ def _layout(
         mask[float_at : float_at + 4] = bytes(4)
     masks = _words(bytes(mask))
     fixed = _words(message) & masks
-    return Layout(plain.tag, plain.metadata, plain.is_tensor, dtype, at, float_at, fixed, masks)
+    return Layout(
+        *(plain.tag, plain.metadata, plain.is_tensor),
+        *(dtype, at, float_at),
+        *(fixed, masks, len(message)),
+    )
 
 
 def _words(data: bytes) -> Words:
@@ -389,7 +396,9 @@ class _Table:
         if self._form is None or self._form[2] is not None:
             return None
         dtype, at, _ = self._form
-        values: npt.NDArray[Any] = _column(words, at, dtype)[order].astype(dtype.newbyteorder("="))
+        values: npt.NDArray[Any] = column_of(words, at, dtype)[order].astype(
+            dtype.newbyteorder("=")
+        )
         return values
 
 

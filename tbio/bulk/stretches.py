@@ -6,7 +6,7 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,8 @@ from tbio.bulk import checksums, layouts
 from tbio.bulk.blobs import Blob, Blobs
 from tbio.bulk.buffer import Buffer, Longs
 from tbio.bulk.events import Events, events_of
-from tbio.bulk.layouts import Found, Layouts
+from tbio.bulk.layouts import Found, Layout, Layouts
+from tbio.bulk.rounds import Round, Rounds
 from tbio.columns import FileColumns, Point
 from tbio.proto.summary_pb2 import Summary
 from tbio.record import FOOTER_BYTES, HEADER_BYTES, Record
@@ -24,6 +25,8 @@ from tbio.storage import FileState
 #: When more of the events than this are plain, all of them are.
 _MOST_PLAIN = 1 / 16
 _MOST_TAGS = 100_000
+#: Guesses that may go wrong.
+_PATIENCE = 1
 #: The first bytes of the fields of Summary.Value.
 _TAG, _SIMPLE_VALUE, _TENSOR = 0x0A, 0x15, 0x42
 #: A tensor's dtype, and what may stand behind one of rank 0: its shape or its number.
@@ -52,6 +55,15 @@ class Stretch:
         """The offset in the file of a place in the buffer."""
         return self.offset + at - int(self.offsets[0])
 
+    def part(self, begin: int, end: int) -> Stretch:
+        """Some of the records."""
+        offsets = self.offsets[begin : end + 1]
+        return Stretch(self.columns, self.place(int(offsets[0])), offsets)
+
+    def payloads(self, begin: int) -> tuple[Longs, Longs]:
+        """Where the payloads of the records from number ``begin`` on begin and end."""
+        return self.offsets[begin:-1] + HEADER_BYTES, self.offsets[begin + 1 :] - FOOTER_BYTES
+
 
 class _Part(NamedTuple):
     """Events that go into the columns of one file together, and the plain one behind them.
@@ -67,11 +79,27 @@ class _Part(NamedTuple):
     plain: int | None
 
 
+class _Points(NamedTuple):
+    """The points of one layout: the values, which they are, and what their events say."""
+
+    layout: Layout
+    rows: Longs
+    values: npt.NDArray[Any]
+    events: Longs
+    steps: Longs
+    wall_times: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, found: Found, events: Events) -> _Points:
+        of = events.value_events[found.rows]
+        return cls(*found, of, events.steps[of], events.wall_times[of])
+
+
 class _Run(NamedTuple):
-    """Scalars of one layout that follow each other: the first, and places in a `Found`."""
+    """Points of one layout that follow each other: the row of the first, and their places."""
 
     row: int
-    found: Found
+    points: _Points
     begin: int
     end: int
 
@@ -90,14 +118,20 @@ class _PassedOver(NamedTuple):
 class Stretches:
     """Takes in stretches; what it learns of one serves for the next.
 
+    Args:
+        few: so many events are read the ordinary way before the next guess.
+
     Attributes:
         counts: see `tbio.bulk.Lane`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, few: int) -> None:
+        self._few = few
         self.counts: Counter[str] = Counter()
         self._layouts = Layouts()
         self._blobs = Blobs()
+        self._rounds = Rounds()
+        self._in_vain = 0  # guesses of it
 
     @property
     def is_full(self) -> bool:
@@ -111,6 +145,62 @@ class Stretches:
             DamageError: with ``on_damage="raise"``, at a record that is no Event.
         """
         self._check(buffer, stretches)
+        if len(stretches) == 1:
+            self._apply_one(buffer, stretches[0])
+        else:
+            self._apply_all(buffer, stretches)
+        for stretch in stretches:
+            if stretch.final is not None and not stretch.is_broken:
+                stretch.columns.reader.finish(*stretch.final)
+
+    def _apply_one(self, buffer: Buffer, stretch: Stretch) -> None:
+        """Take in a stretch by rounds where that goes, the ordinary way where it does not."""
+        at, count = 0, len(stretch.offsets) - 1
+        passes_over = stretch.columns.passes_over
+        while count - at > self._few:
+            taken = self._rounds.guess(
+                buffer,
+                *stretch.payloads(at),
+                lambda layout: not passes_over(layout.tag, layout.metadata),
+            )
+            if taken is not None:
+                self._take_round(stretch.part(at, at + taken.events), taken)
+                at += taken.events
+            if taken is not None and taken.events >= self._few:
+                self._in_vain = 0
+                continue
+            self._in_vain += 1
+            if self._in_vain > _PATIENCE:
+                break
+            self._apply_all(buffer, [stretch.part(at, at + self._few)])
+            at += self._few
+        if at < count:
+            self._apply_all(buffer, [stretch.part(at, count)])
+
+    def _take_round(self, stretch: Stretch, taken: Round) -> None:
+        """Put events that came as was supposed into the columns."""
+        columns, begins, ends = stretch.columns, stretch.offsets[:-1], stretch.offsets[1:]
+        times = taken.wall_times
+        columns.add_events(taken.events, float(times[0]), float(times.max()))
+        columns.report.events += taken.events
+        for one in taken.series:
+
+            def places(of: slice | Longs = one.events) -> tuple[Longs, Longs, Longs]:
+                own = begins[of]
+                return own + stretch.place(0), ends[of] - own, np.zeros(len(own), np.int64)
+
+            columns.add_scalars(
+                one.layout.tag,
+                one.layout.metadata,
+                one.steps,
+                one.wall_times,
+                one.values,
+                places if one.layout.is_tensor else None,
+            )
+        columns.reader.advance(taken.events, stretch.place(int(ends[-1])))
+        self.counts["guessed"] += taken.events
+
+    def _apply_all(self, buffer: Buffer, stretches: Sequence[Stretch]) -> None:
         begins = np.concatenate([one.offsets[:-1] for one in stretches] or [_NONE])
         ends = np.concatenate([one.offsets[1:] for one in stretches] or [_NONE])
         events = events_of(buffer, begins + HEADER_BYTES, ends - FOOTER_BYTES)
@@ -121,17 +211,28 @@ class Stretches:
         if plain.any():
             found = list(_without(plain, events, found))
             passed = [one for one in passed if not plain[one.event]]
+        points = [_Points.of(one, events) for one in found]
+        if len(stretches) == 1:
+            self._note(events, points)
         parts = _parts(stretches, plain)
-        runs = _runs_by_part(parts, events, found)
+        runs = _runs_by_part(parts, points)
         self.counts["plain"] += int(np.count_nonzero(plain))
         self.counts["passed"] += (with_blobs := len({one.event for one in passed}))
         self.counts["fast"] += len(begins) - int(np.count_nonzero(plain)) - with_blobs
         taking = _Taking(buffer, begins, ends, events, passed)
         for part, own in zip(parts, runs, strict=True):
             taking.take(part, own)
-        for stretch in stretches:
-            if stretch.final is not None and not stretch.is_broken:
-                stretch.columns.reader.finish(*stretch.final)
+
+    def _note(self, events: Events, points: Sequence[_Points]) -> None:
+        """Let `Rounds` know of the last events."""
+        if not points:
+            return
+        of = np.concatenate([one.events for one in points])
+        which = np.repeat(np.arange(len(points)), [len(one.events) for one in points])
+        alone = np.bincount(events.value_events, minlength=len(events.steps))[of] == 1
+        self._rounds.note(
+            len(events.steps), [one.layout for one in points], of[alone], which[alone]
+        )
 
     def _check(self, buffer: Buffer, stretches: Sequence[Stretch]) -> None:
         begins = np.concatenate([one.offsets[:-1] for one in stretches] or [_NONE])
@@ -235,18 +336,15 @@ def _parts(stretches: Sequence[Stretch], plain: npt.NDArray[np.bool_]) -> list[_
     return parts
 
 
-def _runs_by_part(
-    parts: Sequence[_Part], events: Events, found: Sequence[Found]
-) -> list[list[_Run]]:
+def _runs_by_part(parts: Sequence[_Part], points: Sequence[_Points]) -> list[list[_Run]]:
     """For each part its runs, in the order of their first values."""
     runs: list[list[_Run]] = [[] for _ in parts]
     ends = np.array([part.end for part in parts], np.int64)
-    for run in _runs(found):
-        rows = run.found.rows[run.begin : run.end]
+    for run in _runs(points):
         if len(parts) == 1:
             runs[0].append(run)
             continue
-        of = events.value_events[rows]
+        of = run.points.events[run.begin : run.end]
         first = int(np.searchsorted(ends, of[0], "right"))
         last = int(np.searchsorted(ends, of[-1], "right"))
         if first == last:
@@ -255,17 +353,17 @@ def _runs_by_part(
         cuts = [0, *np.searchsorted(of, ends[first:last]).tolist(), len(of)]
         for at, (begin, end) in enumerate(itertools.pairwise(cuts), first):
             if begin < end:
-                row = int(rows[begin])
-                runs[at].append(_Run(row, run.found, run.begin + begin, run.begin + end))
+                row = int(run.points.rows[run.begin + begin])
+                runs[at].append(_Run(row, run.points, run.begin + begin, run.begin + end))
     for own in runs:
-        own.sort(key=lambda run: run.row)
+        own.sort()  # by the rows, which differ
     return runs
 
 
-def _runs(found: Sequence[Found]) -> Iterator[_Run]:
-    """What was found, cut where a tag goes from one layout to another."""
-    by_tag: dict[str, list[Found]] = {}
-    for one in found:
+def _runs(points: Sequence[_Points]) -> Iterator[_Run]:
+    """The points, cut where a tag goes from one layout to another."""
+    by_tag: dict[str, list[_Points]] = {}
+    for one in points:
         by_tag.setdefault(one.layout.tag, []).append(one)
     for same in by_tag.values():
         if len(same) == 1:
@@ -321,23 +419,27 @@ class _Taking:
             self._next = next(self._passed, None)
 
     def _take_run(self, stretch: Stretch, run: _Run) -> None:
-        layout = run.found.layout
-        rows = run.found.rows[run.begin : run.end]
-        of = self._events.value_events[rows]
+        points = run.points
+        of = slice(run.begin, run.end)
 
         def places() -> tuple[Longs, Longs, Longs]:
             if self._indexes is None:
                 self._indexes = self._events.indexes()
-            begins = self._begins[of]
-            return begins + stretch.place(0), self._ends[of] - begins, self._indexes[rows]
+            events = points.events[of]
+            begins = self._begins[events]
+            return (
+                begins + stretch.place(0),
+                self._ends[events] - begins,
+                self._indexes[points.rows[of]],
+            )
 
         stretch.columns.add_scalars(
-            layout.tag,
-            layout.metadata,
-            self._events.steps[of],
-            self._events.wall_times[of],
-            run.found.values[run.begin : run.end],
-            places if layout.is_tensor else None,
+            points.layout.tag,
+            points.layout.metadata,
+            points.steps[of],
+            points.wall_times[of],
+            points.values[of],
+            places if points.layout.is_tensor else None,
         )
 
     def _take_blob(self, stretch: Stretch, passed: _PassedOver) -> None:

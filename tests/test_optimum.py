@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tbio.best import LESS_IS_BETTER, MORE_IS_BETTER, best, mode_of
+from tbio.optimum import LESS_IS_BETTER, MORE_IS_BETTER, best, mode_of
 
 #: Tags whose least value is the best one, and whose greatest is.
 LESS = (
