@@ -11,7 +11,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tbio import plot as plot
+    from tbio.checkpoints import best
+    from tbio.comparison import Comparison, diff
     from tbio.diagnosis import Diagnosis, check
+    from tbio.edits import EditReport, edit
     from tbio.errors import (
         DamageError,
         DecodeError,
@@ -26,9 +30,13 @@ if TYPE_CHECKING:
         WriterError,
     )
     from tbio.event_file import EventFileWriter
+    from tbio.event_rows import cat
     from tbio.exports import export
+    from tbio.extracts import ExtractReport, extract
     from tbio.file_writer import FileWriter
+    from tbio.glance import show
     from tbio.global_writer import GlobalSummaryWriter
+    from tbio.imports import ImportReport, import_logs
     from tbio.kinds.audio import Audio
     from tbio.kinds.graph import Graph
     from tbio.kinds.histogram_stored import Histogram
@@ -40,7 +48,9 @@ if TYPE_CHECKING:
     from tbio.logdir import LogDir, read_events, read_records, read_scalars
     from tbio.logdir import open_logdir as open
     from tbio.projector import Embedding
+    from tbio.ranking import hparams
     from tbio.record_file import RecordWriter
+    from tbio.reduction import ReducedSeries, Reduction, reduce
     from tbio.repairs import RepairReport, repair
     from tbio.run import Run
     from tbio.series import MeshSeries, SampledSeries, ScalarSeries, ValueSeries
@@ -52,7 +62,10 @@ __version__ = "0.1.0"
 #: Where each public name is defined. It is loaded when it is asked for first, so that a training
 #: loop does not pay for the reading side, nor an analyst for the writing side.
 _HOMES = {
+    "checkpoints": ("best",),
+    "comparison": ("Comparison", "diff"),
     "diagnosis": ("Diagnosis", "check"),
+    "edits": ("EditReport", "edit"),
     "errors": (
         "DamageError",
         "DecodeError",
@@ -67,9 +80,13 @@ _HOMES = {
         "WriterError",
     ),
     "event_file": ("EventFileWriter",),
+    "event_rows": ("cat",),
     "exports": ("export",),
+    "extracts": ("ExtractReport", "extract"),
     "file_writer": ("FileWriter",),
+    "glance": ("show",),
     "global_writer": ("GlobalSummaryWriter",),
+    "imports": ("ImportReport", "import_logs"),
     "kinds.audio": ("Audio",),
     "kinds.graph": ("Graph",),
     "kinds.histogram_stored": ("Histogram",),
@@ -80,27 +97,35 @@ _HOMES = {
     "kinds.pr_curve": ("PrCurve",),
     "logdir": ("LogDir", "open", "read_events", "read_records", "read_scalars"),
     "projector": ("Embedding",),
+    "ranking": ("hparams",),
     "record_file": ("RecordWriter",),
+    "reduction": ("ReducedSeries", "Reduction", "reduce"),
     "repairs": ("RepairReport", "repair"),
     "run": ("Run",),
     "series": ("MeshSeries", "SampledSeries", "ScalarSeries", "ValueSeries"),
     "tables": ("ScalarTable", "Table", "WideTable"),
     "writer": ("SummaryWriter",),
 }
+#: Modules whose functions keep its name before them: ``tbio.plot.scalars``.
+_MODULES = frozenset({"plot"})
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Audio",
+    "Comparison",
     "DamageError",
     "DecodeError",
     "Diagnosis",
+    "EditReport",
     "Embedding",
     "EventFileWriter",
+    "ExtractReport",
     "FileWriter",
     "GlobalSummaryWriter",
     "Graph",
     "Histogram",
     "Image",
+    "ImportReport",
     "Layout",
     "LogDir",
     "Mesh",
@@ -109,6 +134,8 @@ __all__ = [
     "NotFoundError",
     "PrCurve",
     "RecordWriter",
+    "ReducedSeries",
+    "Reduction",
     "RepairReport",
     "Run",
     "RunHParams",
@@ -127,17 +154,28 @@ __all__ = [
     "WriterClosedError",
     "WriterError",
     "__version__",
+    "best",
+    "cat",
     "check",
+    "diff",
+    "edit",
     "export",
+    "extract",
+    "hparams",
+    "import_logs",
     "open",
     "read_events",
     "read_records",
     "read_scalars",
+    "reduce",
     "repair",
+    "show",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"tbio.{name}")
     if name not in _HOME_OF:
         raise AttributeError(f"module 'tbio' has no attribute {name!r}")
     home = importlib.import_module(f"tbio.{_HOME_OF[name]}")

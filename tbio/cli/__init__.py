@@ -15,11 +15,52 @@ import warnings
 from collections.abc import Sequence
 
 import tbio
-from tbio.cli import check, export, ls, repair
+from tbio.cli import (
+    best,
+    cat,
+    check,
+    completion,
+    diff,
+    edit,
+    export,
+    extract,
+    hparams,
+    import_,
+    ls,
+    plot,
+    reduce,
+    repair,
+    show,
+)
 from tbio.cli.render import printable
 from tbio.errors import TbioError, TbioWarning
 
-COMMANDS = (ls, export, check, repair)
+COMMANDS = (
+    *(ls, show, cat, diff, plot),
+    *(export, extract, reduce, hparams, best),
+    *(edit, import_, check, repair, completion),
+)
+#: What people come for, each in one line.
+JOBS = """\
+everyday jobs:
+  tbio ls logs/                                       what there is
+  tbio show logs/ --tags '*loss*'                     how it went, in the terminal
+  tbio export logs/ run.csv                           every scalar of every run in one file
+  tbio plot logs/ loss.png --tags loss --smooth 0.6   a figure for the paper
+  tbio reduce logs/ seeds.csv                         mean and deviation across seeds
+  tbio hparams logs/ --by val/loss                    which settings did best
+  tbio best logs/ --tags val/loss --patience 10       which checkpoint to keep
+  tbio extract logs/ out/ --kinds images              images, audio, texts as files
+  tbio diff before/ after/                            in what two logs differ
+  tbio edit logs/ new/ --rename-tag old new           rename, drop, thin, merge
+  tbio import history.csv logs/                       logs from CSV, JSON, W&B, MLflow
+  tbio check logs/; tbio repair logs/ sound/          what is damaged; save the rest
+
+Each command has examples: tbio COMMAND --help. --runs, --tags, --kinds and --steps select what to
+look at, wherever logs are read.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done, but some of the data was damaged or could not
+be read."""
 
 DONE, FAILED, USAGE, DAMAGED = 0, 1, 2, 3
 
@@ -29,13 +70,13 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="tbio",
         description="Look into TensorBoard logs and get their data out.",
-        epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, "
-        "3 done, but some of the data was damaged or could not be read.",
+        epilog=JOBS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"tbio {tbio.__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in COMMANDS:
-        name = command.__name__.rpartition(".")[2]
+        name = command.__name__.rpartition(".")[2].rstrip("_")
         sub = commands.add_parser(
             name,
             help=command.HELP,
@@ -68,6 +109,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return DONE
     except KeyboardInterrupt:
         return _fail("interrupted")
+    except MemoryError:
+        return _fail("out of memory")
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _fail(f"{where}{error.strerror or error}")

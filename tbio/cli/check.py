@@ -3,7 +3,10 @@
 A line for each event file, and below it what was found, with the places of the first few. Faults
 are what is lost: damaged bytes, files that cannot be read. Remarks are what the log says as it is:
 restarts, steps that go back, NaN, a record that is cut off at the end because the log is live or
-its writer died. Offsets and sizes count decompressed bytes.
+its writer died. Offsets and sizes count decompressed bytes. The other commands that read logs go by
+the same rule in their exit codes, as far as they read them.
+
+Every value is made sense of by its kind; what is in images and audio is looked at with --decode.
 
 Exit codes: 0 sound (remarks at most), 1 failed, 2 wrong usage, 3 there are faults.
 """
@@ -24,18 +27,21 @@ EXAMPLES = """\
 examples:
   tbio check logs/
   tbio check logs/ --runs 'seed*' --json | jq '.files[] | select(.state != "sound") | .path'
+  tbio check logs/ --decode --tags 'images/*'
   tbio check file.of.any.name && echo sound
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("logs", metavar="LOGS", help="a log folder, a file, or a URL of one")
-    for name, what in (
-        ("runs", "only runs whose name this glob matches; may be given again"),
-        ("tags", "only look at the values of tags that this glob matches; may be given again"),
-    ):
-        parser.add_argument(f"--{name}", metavar="GLOB", action="append", help=what)
+    source.add_selection(parser)
+    source.add_unverified(parser)
+    parser.add_argument(
+        "--decode",
+        action="store_true",
+        help="also look at what is in the values: make pixels of images, samples of audio, graphs "
+        "of their bytes; takes some milliseconds an image",
+    )
     parser.add_argument(
         "--examples",
         metavar="N",
@@ -44,7 +50,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how many places to tell of each sort of finding in a file (default: 3)",
     )
     parser.add_argument("--json", action="store_true", help="as JSON, for programs")
-    parser.set_defaults(restarts="keep")
 
 
 def count(text: str) -> int:
@@ -60,10 +65,17 @@ def count(text: str) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry it out; the exit code."""
-    diagnosis = tbio.check(
-        arguments.logs, runs=arguments.runs, tags=arguments.tags, examples=arguments.examples
-    )
-    if not diagnosis.files:
+    with source.progress(None, "checking files") as progress:
+        diagnosis = tbio.check(
+            arguments.logs,
+            runs=source.patterns(arguments, "runs"),
+            tags=source.patterns(arguments, "tags"),
+            decode=arguments.decode,
+            unverified=arguments.unverified,
+            examples=arguments.examples,
+            progress=progress,
+        )
+    if not diagnosis.files and not diagnosis.unlisted:
         source.open_logs(arguments)  # complains
     if arguments.tags:
         source.check_tags(arguments, bool(diagnosis.tags))
@@ -72,6 +84,8 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         for file in diagnosis.files:
             _print(file, arguments.examples)
+        for path, why in diagnosis.unlisted.items():
+            print(printable(f"{path}  cannot be looked into: {why}"))
         states = Counter(file.state for file in diagnosis.files)
         told = ", ".join(f"{number:,} {state}" for state, number in states.most_common())
         source.say(f"{count_of(len(diagnosis.files), 'event file')}: {told}")
@@ -80,6 +94,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _print(file: FileDiagnosis, shown: int) -> None:
     what = f"{count_of(file.events, 'event')}, {size_of(file.size)}"
+    if file.unverified and not any(one.kind == "unverified" for one in file.faults):
+        what += f", {file.unverified_records:,} not verified"
     if file.compression:
         what += f" in {file.compression}"
     print(f"{printable(file.path)}  {file.state} ({what})")
@@ -90,6 +106,7 @@ def _print(file: FileDiagnosis, shown: int) -> None:
 def _as_json(diagnosis: Diagnosis) -> dict[str, object]:
     return {
         "sound": diagnosis.sound,
+        "unlisted": dict(diagnosis.unlisted),
         "files": [
             {
                 "run": file.run,
@@ -99,6 +116,8 @@ def _as_json(diagnosis: Diagnosis) -> dict[str, object]:
                 "compression": file.compression,
                 "records": file.records,
                 "events": file.events,
+                "unverified": file.unverified,
+                "unverified_records": file.unverified_records,
                 "lost_bytes": file.lost_bytes,
                 "findings": findings.as_json(file.findings),
             }

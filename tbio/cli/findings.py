@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from tbio.cli.render import columns, printable
-from tbio.diagnosis import Finding
+from tbio.findings import Finding
 
 
 def lines(findings: Iterable[Finding], shown: int) -> Iterator[str]:

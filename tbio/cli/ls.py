@@ -9,7 +9,7 @@ import argparse
 import json
 
 from tbio.cli import source
-from tbio.cli.render import columns, count_of, printable, size_of
+from tbio.cli.render import columns, count_of, short, size_of
 from tbio.run import Run
 
 HELP = "list runs and tags"
@@ -66,13 +66,13 @@ def _print(run: Run) -> None:
     report = run.report
     files = count_of(len(report.files), "file")
     state = "" if report.complete else ", damaged" if report.damages else ", with problems"
-    print(f"{printable(run.name)}  ({files}, {size_of(report.size)}{state})")
+    print(f"{short(run.name)}  ({files}, {size_of(report.size)}{state})")
     rows = []
     for info in run.tag_infos():
         steps = f"{info.first_step}"
         if info.last_step != info.first_step:
             steps += f"..{info.last_step}"
         count = f"{info.count:,}"
-        rows.append((f"  {info.kind}", printable(info.tag), count, f"steps {steps}"))
+        rows.append((f"  {info.kind}", short(info.tag), count, f"steps {steps}"))
     for line in columns(rows, right=frozenset({2})):
         print(line)

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import codecs
+import contextlib
+import os
+import stat
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TextIO
+
+#: Longer names are cut, and longer cells do not make the others wide.
+_LONGEST_NAME = 500
+_WIDEST_CELL = 120
 
 
 def printable(text: str) -> str:
@@ -17,6 +27,46 @@ def printable(text: str) -> str:
         mark if mark.isprintable() else mark.encode("unicode_escape", "replace").decode("ascii")
         for mark in text
     )
+
+
+def short(name: str) -> str:
+    """A name for a list that people read, `printable`, and cut where it is absurdly long.
+
+    >>> short("loss"), len(short("a" * 100_000))
+    ('loss', 524)
+    """
+    if len(name) <= _LONGEST_NAME:
+        return printable(name)
+    return f"{printable(name[:_LONGEST_NAME])}... ({len(name):,} characters)"
+
+
+class Terminal:
+    """A terminal as a binary file for text in UTF-8, every line of which is made `printable`."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+
+    def write(self, data: bytes) -> int:
+        """Show some bytes; how many."""
+        lines = self._decoder.decode(data).split("\n")
+        self._out.write("\n".join(map(printable, lines)))
+        return len(data)
+
+
+@contextlib.contextmanager
+def terminal_at(path: str) -> Iterator[Terminal | None]:
+    """The terminal at a path, ``-`` being the standard output; None where there is no terminal."""
+    if path == "-":
+        yield Terminal(sys.stdout) if sys.stdout.isatty() else None
+        return
+    # Nothing else is opened: a pipe would take that for its writer.
+    if os.path.exists(path) and stat.S_ISCHR(os.stat(path).st_mode):
+        with open(path, "w", encoding="utf-8", errors="backslashreplace") as out:
+            if out.isatty():
+                yield Terminal(out)
+                return
+    yield None
 
 
 def size_of(count: int) -> str:
@@ -43,8 +93,14 @@ def count_of(count: int, noun: str) -> str:
 
 
 def columns(rows: Sequence[tuple[str, ...]], right: frozenset[int] = frozenset()) -> list[str]:
-    """Rows as lines with their cells aligned, those of the columns ``right`` to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    """Rows as lines with their cells aligned, those of the columns ``right`` to the right.
+
+    A cell of more than 120 characters pushes the rest of its row aside, and no other row.
+    """
+    widths = [
+        max((len(cell) for cell in column if len(cell) <= _WIDEST_CELL), default=0)
+        for column in zip(*rows, strict=True)
+    ]
     return [
         "  ".join(
             cell.rjust(width) if at in right else cell.ljust(width)

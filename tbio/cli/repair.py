@@ -7,6 +7,8 @@ kept beside each as events.out.damaged-<n>.*, which is not read as a log. Files 
 event, and files that are being written, are left as they are; where that cannot be told (other
 systems than Linux, network disks), do not repair in place what is being written.
 
+Records without the checksums of the format get them, by --unverified read.
+
 What is left out is listed. Exit codes: 0 nothing was damaged, 1 failed, 2 wrong usage, 3 something
 was damaged, or left.
 """
@@ -31,6 +33,9 @@ examples:
   tbio repair logs/ --in-place
 """
 
+#: How many places are listed for people, and for programs.
+_SHOWN, _LISTED = 3, 1000
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
@@ -40,26 +45,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     where.add_argument(
         "--in-place", action="store_true", help="replace damaged files, and keep the originals"
     )
+    source.add_unverified(parser)
     parser.add_argument(
         "--examples",
         metavar="N",
         type=count,
-        default=1000,
-        help="how many places to list of each sort of damage in a file (default: 1000)",
+        help="how many places to list of each sort of damage in a file "
+        f"(default: {_SHOWN}, {_LISTED:,} with --json)",
     )
     parser.add_argument("--json", action="store_true", help="every file, as JSON, for programs")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry it out; the exit code."""
-    report = tbio.repair(
-        arguments.logs, arguments.out, in_place=arguments.in_place, examples=arguments.examples
-    )
+    examples = arguments.examples
+    if examples is None:
+        examples = _LISTED if arguments.json else _SHOWN
+    with source.progress(None, "repairing files") as progress:
+        report = tbio.repair(
+            arguments.logs,
+            arguments.out,
+            in_place=arguments.in_place,
+            unverified=arguments.unverified,
+            examples=examples,
+            progress=progress,
+        )
     if arguments.json:
         print(json.dumps(_as_json(report), indent=1))
     else:
         for file in report.files:
-            _print(file, arguments.examples)
+            _print(file, examples)
     outcomes = Counter(file.outcome for file in report.files)
     told = ", ".join(f"{number:,} {outcome}" for outcome, number in outcomes.most_common())
     source.say(f"{count_of(len(report.files), 'file')}{f': {told}' if told else ''}")

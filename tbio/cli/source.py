@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import argparse
+import os
+import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import get_args
+from typing import TextIO, get_args
 
 import tbio
-from tbio.cli.render import count_of, printable
+from tbio.cli.render import count_of, printable, short
 from tbio.errors import RunNotFoundError, TagNotFoundError
 from tbio.exports import Progress
+from tbio.findings import is_faultless
 from tbio.logdir import LogDir
+from tbio.plugins import KINDS
+from tbio.record_file import Unverified
 from tbio.rules import Restarts
 from tbio.run import RunReport
+from tbio.selection import Selection, kind_set, step_range
+from tbio.series import brief
+
+#: Embeddings stand in files of their own beside the event files.
+_KINDS = (*KINDS, "embeddings")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the log folder and what selects from it."""
+def add_selection(parser: argparse.ArgumentParser) -> None:
+    """Add the log folder, and the runs and tags to look at."""
     parser.add_argument("logs", metavar="LOGS", help="a log folder, an event file, or a URL of one")
     for name, what in (("runs", "runs"), ("tags", "tags")):
         parser.add_argument(
@@ -28,28 +38,115 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             help=f"only {what} whose name this glob matches; may be given again",
         )
     parser.add_argument(
-        "--restarts",
-        choices=get_args(Restarts),
-        default="keep",
-        help='points that a resumed run asked to discard: "keep" them (default), leave them out '
-        '("session"), or show what TensorBoard shows with its Python back end ("tensorboard") or '
-        'its data server ("rustboard")',
+        "--regex",
+        action="store_true",
+        help="--runs and --tags are regular expressions, searched for anywhere in the name",
     )
 
 
-def open_logs(arguments: argparse.Namespace, kinds: str | None = None) -> LogDir:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """As `add_selection`, and which kinds and points."""
+    add_selection(parser)
+    parser.add_argument(
+        "--kinds",
+        metavar="KIND",
+        action="append",
+        choices=_KINDS,
+        help=f"only data of this kind; may be given again: {', '.join(_KINDS)}",
+    )
+    add_steps(parser)
+    parser.add_argument(
+        "--restarts",
+        choices=get_args(Restarts),
+        default="keep",
+        help='points that a resumed run asked to discard: "keep" them, leave them out ("session"), '
+        'or show what TensorBoard shows with its Python back end ("tensorboard") or its data '
+        'server ("rustboard"); %(default)s if not given',
+    )
+
+
+def add_steps(parser: argparse.ArgumentParser) -> None:
+    """Add which steps to look at."""
+    parser.add_argument(
+        "--steps",
+        metavar="FIRST:STOP:STRIDE",
+        type=steps_of,
+        help="only steps from FIRST on and before STOP, every STRIDE-th of them; each may be left "
+        "out: 100:200, ::10; a number alone is one step (--steps=-1: for a negative one)",
+    )
+
+
+def add_unverified(parser: argparse.ArgumentParser) -> None:
+    """Add what to do about records whose writer computes no checksums."""
+    parser.add_argument(
+        "--unverified",
+        choices=get_args(Unverified),
+        default="skip",
+        help="records whose writer stores no checksums, or not those of the format: take them for "
+        'damage ("skip", default), or as they are ("read")',
+    )
+
+
+def steps_of(text: str) -> int | slice:
+    """What ``--steps`` says.
+
+    Raises:
+        argparse.ArgumentTypeError: it says nothing sensible.
+
+    >>> steps_of("100:200"), steps_of("7")
+    (slice(100, 200, None), 7)
+    """
+    parts = text.split(":")
+    try:
+        if len(parts) == 1:
+            return int(text)
+        if len(parts) > 3:
+            raise ValueError
+        steps = slice(*(int(part) if part.strip() else None for part in parts))
+        step_range(steps)
+    except ValueError:
+        what = f"want FIRST:STOP:STRIDE or one step, in whole numbers, got {text!r}"
+        raise argparse.ArgumentTypeError(what) from None
+    return steps
+
+
+def patterns(arguments: argparse.Namespace, name: str) -> Selection:
+    """The runs or the tags that the arguments ask for; None for all.
+
+    Raises:
+        ValueError: with ``--regex``: no regular expression.
+    """
+    given: list[str] | None = getattr(arguments, name)
+    if given is None or not arguments.regex:
+        return given
+    try:
+        return [re.compile(one) for one in given]
+    except re.error as error:
+        raise ValueError(f"--{name}: {error.pattern!r} is no regular expression: {error}") from None
+
+
+def open_logs(arguments: argparse.Namespace, kinds: str | Iterable[str] | None = None) -> LogDir:
     """The logs that the arguments name.
+
+    Args:
+        kinds: what the command is about; ``--kinds`` may say less.
 
     Raises:
         FileNotFoundError: there is nothing, or no event file.
         RunNotFoundError: no run is selected.
     """
+    asked = getattr(arguments, "kinds", None)
+    wanted = kind_set(kinds).intersection(KINDS if asked is None else asked)
+    if not wanted and (kinds is not None or "embeddings" not in (asked or ())):
+        here = ", ".join(sorted(kind_set(kinds)))
+        raise ValueError(f"--kinds {', '.join(asked or ())}: this is about {here}")
     logs = tbio.open(
         arguments.logs,
-        runs=arguments.runs,
-        tags=arguments.tags,
-        kinds=kinds,
-        restarts=arguments.restarts,
+        runs=patterns(arguments, "runs"),
+        tags=patterns(arguments, "tags"),
+        kinds=wanted,
+        steps=getattr(arguments, "steps", None),
+        restarts=getattr(arguments, "restarts", "keep"),
     )
     if not logs:
         every = tbio.open(arguments.logs)
@@ -66,24 +163,44 @@ def check_tags(arguments: argparse.Namespace, found: bool) -> None:
         TagNotFoundError: with the nearest names.
     """
     if arguments.tags and not found:
-        every = tbio.open(arguments.logs, runs=arguments.runs, on_damage="ignore")
+        runs = patterns(arguments, "runs")
+        every = tbio.open(arguments.logs, runs=runs, on_damage="ignore")
         names = {info.tag for info in every.tags()}
         raise TagNotFoundError(", ".join(arguments.tags), names, arguments.logs)
 
 
+#: So many problems of a run are told one by one: a log may have a million.
+_TOLD_PROBLEMS = 20
+
+
 def tell(reports: Mapping[str, RunReport]) -> bool:
-    """Say what of each run was left out or damaged; whether everything could be read."""
+    """Say what of each run was left out or damaged; whether there are no faults (`findings`)."""
     complete = True
     for name, report in reports.items():
-        complete = complete and report.complete
+        complete = complete and is_faultless(report)
         if report.superseded:
             points = count_of(report.superseded, "point")
             rule = "left out" if report.restarted else "kept (--restarts session leaves them out)"
-            say(f"run {name}: {points} that a restart asked to discard: {rule}")
-        for problem in report.problems:
+            say(f"run {short(name)}: {points} that a restart asked to discard: {rule}")
+        for problem in report.problems[:_TOLD_PROBLEMS]:
             where = f"{problem.path}, byte {problem.offset}"
-            say(f"{where}: tag {problem.tag!r}, step {problem.step}: {problem.what}")
+            say(f"{where}: tag {brief(problem.tag)}, step {problem.step}: {problem.what}")
+        more = len(report.problems) + report.unlisted_problems - _TOLD_PROBLEMS
+        if more > 0:
+            say(f"run {short(name)}: {count_of(more, 'more problem')}: tbio check counts them all")
     return complete
+
+
+def has_colors(stream: TextIO) -> bool:
+    """Whether to write in colours: to a terminal that has some, unless ``NO_COLOR`` is set.
+
+    See no-color.org; ``FORCE_COLOR`` wants them in any case.
+    """
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def say(words: str) -> None:
@@ -92,14 +209,21 @@ def say(words: str) -> None:
 
 
 @contextmanager
-def progress(logs: LogDir, words: str) -> Iterator[Progress | None]:
-    """A progress bar over the runs, if the standard error is a terminal."""
+def progress(logs: LogDir | None, words: str) -> Iterator[Progress | None]:
+    """A progress bar over the runs, if the standard error is a terminal.
+
+    Args:
+        logs: None where nobody knows yet how much there is to do; the bar counts then.
+    """
     if not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bar
 
-    with Bar(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(words, total=len(logs))
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    console = Console(stderr=True)
+    with Bar(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
+        task = bar.add_task(words, total=None if logs is None else len(logs))
         yield lambda name: bar.advance(task)

@@ -40,6 +40,17 @@ def texts(values: npt.NDArray[Any]) -> list[str]:
     return [str(text) for text in values.astype(str).tolist()]
 
 
+def decimals(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Small floats as the doubles that are printed in their shortest form; all else as it is.
+
+    >>> decimals(np.array([0.1], np.float32)).tolist()
+    [0.1]
+    """
+    if values.dtype == np.float32:
+        return shortest(values)
+    return _plain(values) if values.dtype == np.float16 else values
+
+
 def cells(values: npt.NDArray[Any]) -> Cells:
     """What `texts` says, as cells."""
     if values.dtype == np.int64:
@@ -49,8 +60,13 @@ def cells(values: npt.NDArray[Any]) -> Cells:
     return text_cells(texts(values))
 
 
-def lines(parts: Iterable[tuple[bytes, int]], columns: Sequence[Cells]) -> bytes:
+def lines(
+    parts: Iterable[tuple[bytes, int]], columns: Sequence[Cells], separator: bytes = b","
+) -> bytes:
     r"""Rows of CSV, of which so many in turn begin with the same bytes.
+
+    Args:
+        separator: one byte, which separates the cells of ``columns``.
 
     >>> columns = [cells(np.array([1, 20, 3])), cells(np.array([0.5, 0.25, 1]))]
     >>> lines([(b"a,", 2), (b"b,", 1)], columns)
@@ -62,7 +78,7 @@ def lines(parts: Iterable[tuple[bytes, int]], columns: Sequence[Cells]) -> bytes
     for one in columns:
         table[:, at : at + one.shape[1]] = one
         at += one.shape[1] + 1
-        table[:, at - 1] = _word(b"\n" if at == words else b",")
+        table[:, at - 1] = _word(b"\n" if at == words else separator)
     found, begin = [], 0
     for prefix, count in parts:
         body = table[begin : begin + count].tobytes().translate(None, b"\0")
