@@ -91,7 +91,7 @@ def tbio(log: Log, task: str) -> Work:
 
         return follow
     kinds = "scalars" if task == "only scalars" else None
-    return lambda: arrays(open_log(log.path, kinds=kinds))
+    return lambda: arrays(open_log(log.path, kinds=kinds).load())
 
 
 def tensorboard(log: Log, task: str) -> Work:

@@ -63,6 +63,9 @@ def assets(folder: str | os.PathLike[str]) -> dict[str, dict[str, Asset]]:
     Args:
         folder: a run's, or its URL.
 
+    Raises:
+        OSError: a folder of a plugin cannot be listed.
+
     >>> import pathlib, tempfile
     >>> trace = pathlib.Path(tempfile.mkdtemp(), "plugins", "profile", "day", "host.xplane.pb")
     >>> trace.parent.mkdir(parents=True)
@@ -75,7 +78,8 @@ def assets(folder: str | os.PathLike[str]) -> dict[str, dict[str, Asset]]:
     b'trace'
     """
     found: dict[str, dict[str, Asset]] = {}
-    for inside, files in storage.walk(storage.inside(os.fspath(folder), FOLDER), _any):
+    root = storage.inside(os.fspath(folder), FOLDER)
+    for inside, files in storage.walk(root, _any, _raise_if_there):
         if inside == ".":  # what is no plugin's
             continue
         plugin, _, way = inside.partition("/")
@@ -89,3 +93,8 @@ def assets(folder: str | os.PathLike[str]) -> dict[str, dict[str, Asset]]:
 
 def _any(name: str) -> bool:
     return True
+
+
+def _raise_if_there(error: OSError) -> None:
+    if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        raise error

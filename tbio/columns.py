@@ -33,7 +33,7 @@ from tbio.event_file import EventFileReader, StoredEvent
 from tbio.kinds import scalar
 from tbio.proto.event_pb2 import Event, LogMessage, SessionLog
 from tbio.proto.summary_pb2 import Summary, SummaryMetadata
-from tbio.record_file import FileReport, OnDamage
+from tbio.record_file import FileReport, OnDamage, Unverified
 from tbio.selection import StepRange, everything
 from tbio.storage import File
 
@@ -47,6 +47,8 @@ PLUGIN_OF_FIELD = {
     "audio": plugins.AUDIO,
 }
 
+#: A log may have a million problems; so many of one sort are kept, and so many sorts.
+PROBLEMS_ALIKE = 1000
 #: Kinds whose values may stand in their metadata alone.
 _HELD_BY_METADATA = ("hparams", "graphs", "tensors")
 
@@ -137,6 +139,7 @@ class Wanted:
         steps: the steps to keep, or all of them.
         ordered: also keep the order of events across tags (`Column.ordinals`, `FileOrder`).
         on_damage: see `OnDamage`.
+        unverified: see `Unverified`.
     """
 
     tag: Callable[[str], bool] = everything
@@ -144,6 +147,7 @@ class Wanted:
     steps: StepRange | None = None
     ordered: bool = False
     on_damage: OnDamage = "warn"
+    unverified: Unverified = "skip"
 
 
 class FileOrder:
@@ -212,7 +216,8 @@ class FileColumns:
         starts: the session starts.
         order: see `FileOrder`; nothing unless asked for.
         session_events, log_lines: what their names say.
-        problems: the values that could not be made sense of.
+        problems: the values that could not be made sense of, the first `PROBLEMS_ALIKE` of a sort.
+        unlisted_problems: how many more there are.
         file_version: as the file says, or "".
         writer: the library that wrote it, as the file says, or "".
         first_time, last_time: the wall time of the first event, and the latest of all; NaN where
@@ -220,7 +225,7 @@ class FileColumns:
     """
 
     def __init__(self, file: File, wanted: Wanted) -> None:
-        self.reader = EventFileReader(file, wanted.on_damage)
+        self.reader = EventFileReader(file, wanted.on_damage, wanted.unverified)
         self._want = wanted
         self._clear()
 
@@ -234,6 +239,8 @@ class FileColumns:
         self.session_events: list[SessionEvent] = []
         self.log_lines: list[LogLine] = []
         self.problems: list[Problem] = []
+        self.unlisted_problems = 0
+        self._problems_alike: dict[str, int] = {}
         self.file_version = ""
         self.writer = ""
         self.first_time = self.last_time = math.nan
@@ -262,6 +269,8 @@ class FileColumns:
     def read_beyond_damage(self, sound: int) -> None:
         """Take in events up to the end of the file, or to so many sound ones behind damage.
 
+        Where records are not verified the plain path is the only one, and goes on to the end.
+
         Raises:
             DamageError, OSError: as `read`.
         """
@@ -272,7 +281,7 @@ class FileColumns:
                 if met != len(self.report.settled):
                     met, since = len(self.report.settled), 0
                 since += 1
-                if since >= sound:
+                if since >= sound and not self.report.unverified:
                     break
 
     def begin(self) -> None:
@@ -366,8 +375,16 @@ class FileColumns:
             and tag not in self.metadata
             and (wanted or metadata.plugin_data.plugin_name == plugins.HPARAMS)
         ):
-            self.metadata[tag] = metadata
+            # A copy: the message is a part of its event, all of which would stay in memory.
+            self.metadata[tag] = SummaryMetadata()
+            self.metadata[tag].CopyFrom(metadata)
         return wanted
+
+    def passes_over(self, tag: str, metadata: SummaryMetadata | None) -> bool:
+        """Whether nothing would be kept of values of a tag that come with these metadata."""
+        return not self._is_wanted(tag) and (
+            metadata is None or metadata.plugin_data.plugin_name != plugins.HPARAMS
+        )
 
     def _plugin_of(self, tag: str) -> str | None:
         """The plugin that the tag's metadata name; None without metadata."""
@@ -404,6 +421,12 @@ class FileColumns:
             self._add_place(stored, index, plugin, tag)
 
     def _add_problem(self, stored: StoredEvent, tag: str, what: str) -> None:
+        alike = self._problems_alike[what] = self._problems_alike.get(what, 0) + 1
+        if alike > PROBLEMS_ALIKE or len(self._problems_alike) > PROBLEMS_ALIKE:
+            if alike == 1:
+                del self._problems_alike[what]
+            self.unlisted_problems += 1
+            return
         path = self.reader.file.name
         self.problems.append(Problem(path, stored.offset, tag, stored.event.step, what))
 

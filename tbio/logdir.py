@@ -27,13 +27,19 @@ from tbio.kinds.layout import Layout
 from tbio.lock import Lock
 from tbio.projector import Embedding
 from tbio.proto.event_pb2 import Event
-from tbio.record_file import OnDamage, RecordFileReader, check_on_damage
+from tbio.record_file import (
+    OnDamage,
+    RecordFileReader,
+    Unverified,
+    check_on_damage,
+    check_unverified,
+)
 from tbio.rules import Duplicates, Order, Restarts, Rules
 from tbio.run import Run, TagInfo
 from tbio.scalar_stream import ScalarStream, StoredRun
 from tbio.selection import Selection, StepRange, Steps, kind_set, matcher, step_range
 from tbio.sessions import Mode, sessions
-from tbio.storage import File, ObjectFile, file_at, inside, is_url, split, walk
+from tbio.storage import File, ObjectFile, file_at, inside, is_inside, is_url, split, walk
 from tbio.tables import ScalarTable, Table
 
 if TYPE_CHECKING:
@@ -58,6 +64,7 @@ def open_logdir(
     duplicates: Duplicates = "keep",
     order: Order = "name",
     on_damage: OnDamage = "warn",
+    unverified: Unverified = "skip",
 ) -> LogDir:
     """The runs of a log folder, of any writer; nothing is read before it is asked for.
 
@@ -77,7 +84,12 @@ def open_logdir(
         order: the files of a run follow each other by "name", as in TensorBoard, or are merged by
             "time".
         on_damage: damaged bytes are passed over, and counted in the report: with a warning for each
-            file ("warn") or without one ("ignore"); "raise" raises a `DamageError`.
+            file ("warn") or without one ("ignore"); "raise" raises a `DamageError`. So are files
+            and folders that cannot be read (`FileReport.error`, `LogDir.unlisted`), or it raises
+            the `OSError`.
+        unverified: records of a writer that stores no checksums, or not those of the format, as
+            SageMaker's debugger (see `tbio.dialect`): "skip" them, which is damage, or "read" them
+            as they are; `FileReport.unverified_records` counts them.
 
     Raises:
         FileNotFoundError: there is nothing at ``source``.
@@ -89,6 +101,7 @@ def open_logdir(
     (['test', 'train'], array([2.3025851, 2.2027943], dtype=float32))
     """
     check_on_damage(on_damage)
+    check_unverified(unverified)
     rules = Rules(restarts, duplicates, order)
     asked = _Asked(
         matcher(runs, "runs"),
@@ -96,6 +109,7 @@ def open_logdir(
         kind_set(kinds),
         step_range(steps),
         on_damage,
+        unverified,
     )
     return LogDir(_roots(source), asked, rules)
 
@@ -110,6 +124,7 @@ def read_scalars(
     duplicates: Duplicates = "keep",
     order: Order = "name",
     on_damage: OnDamage = "warn",
+    unverified: Unverified = "skip",
 ) -> ScalarTable:
     """Every scalar of a log folder as one table; the arguments are those of `tbio.open`.
 
@@ -128,31 +143,37 @@ def read_scalars(
         duplicates=duplicates,
         order=order,
         on_damage=on_damage,
+        unverified=unverified,
     )
     return logs.scalar_table()
 
 
-def read_events(source: Source, *, on_damage: OnDamage = "warn") -> Iterator[Event]:
+def read_events(
+    source: Source, *, on_damage: OnDamage = "warn", unverified: Unverified = "skip"
+) -> Iterator[Event]:
     """The events of an event file, or of every event file of a folder, run by run.
 
     Args:
         source: see `tbio.open`. A single file may have any name.
-        on_damage: see `tbio.open`; a sound record that is no Event is damage here.
+        on_damage, unverified: see `tbio.open`; a sound record that is no Event is damage here.
 
     Raises:
         FileNotFoundError: there is nothing at ``source``.
-        DamageError: with ``on_damage="raise"``.
+        DamageError, OSError: with ``on_damage="raise"``.
 
     >>> import tbio
     >>> next(tbio.read_events("tests/golden/digits/train")).file_version
     'brain.Event:2'
     """
     for file in _files_of(source, on_damage):
-        for stored in EventFileReader(file, on_damage).events():
-            yield stored.event
+        with _open_to_errors(on_damage):
+            for stored in EventFileReader(file, on_damage, unverified).events():
+                yield stored.event
 
 
-def read_records(source: Source, *, on_damage: OnDamage = "warn") -> Iterator[bytes]:
+def read_records(
+    source: Source, *, on_damage: OnDamage = "warn", unverified: Unverified = "skip"
+) -> Iterator[bytes]:
     """The payloads of a TFRecord file, or of every event file of a folder, run by run.
 
     A file that is compressed as a whole (TFRecord's GZIP and ZLIB options, gzip(1)) is read as it
@@ -160,29 +181,64 @@ def read_records(source: Source, *, on_damage: OnDamage = "warn") -> Iterator[by
 
     Args:
         source: see `tbio.open`. A single file may have any name.
-        on_damage: see `tbio.open`.
+        on_damage, unverified: see `tbio.open`.
 
     Raises:
         FileNotFoundError: there is nothing at ``source``.
-        DamageError: with ``on_damage="raise"``.
+        DamageError, OSError: with ``on_damage="raise"``.
 
     >>> import tbio
     >>> len(next(tbio.read_records("tests/golden/digits/train")))
     32
     """
     for file in _files_of(source, on_damage):
-        for record in RecordFileReader(file, on_damage).records():
-            yield record.payload
+        with _open_to_errors(on_damage):
+            for record in RecordFileReader(file, on_damage, unverified).records():
+                yield record.payload
+
+
+def event_files(
+    source: Source, on_error: Callable[[OSError], None] | None = None
+) -> Iterator[tuple[str, File]]:
+    """Run name and event file, for each event file of a source; nothing is opened.
+
+    Args:
+        source: see `tbio.open`. A single file may have any name.
+        on_error: see `tbio.storage.walk`.
+
+    Raises:
+        FileNotFoundError: there is nothing at ``source``.
+        TypeError, ValueError: no source.
+    """
+    for root in _roots(source):
+        yield from root.files(on_error)
 
 
 def _files_of(source: Source, on_damage: OnDamage) -> list[File]:
     check_on_damage(on_damage)
+
+    def tell(error: OSError) -> None:
+        with _open_to_errors(on_damage):
+            raise error
+
     found = [
         (run, file.name, at, file)
         for root in _roots(source)
-        for at, (run, file) in enumerate(root.files())
+        for at, (run, file) in enumerate(root.files(tell))
     ]
     return [file for _, _, _, file in sorted(found, key=lambda item: item[:3])]
+
+
+@contextlib.contextmanager
+def _open_to_errors(on_damage: OnDamage) -> Iterator[None]:
+    """Pass over one file or folder that cannot be read, for the sake of the others."""
+    try:
+        yield
+    except OSError as error:
+        if on_damage == "raise":
+            raise
+        if on_damage == "warn":
+            warnings.warn(str(error), TbioWarning, stacklevel=4)
 
 
 @dataclass(frozen=True)
@@ -194,13 +250,14 @@ class _Asked:
     kinds: frozenset[str]
     steps: StepRange | None
     on_damage: OnDamage
+    unverified: Unverified
 
     def of_files(self, rules: Rules) -> Wanted:
         """What is to be kept of the files, for these rules to be followed."""
         # A point that is not asked for may still make others void in TensorBoard, and where a clock
         # went back it tells the place of those that follow it.
         steps = None if rules.emulates or rules.order == "time" else self.steps
-        return Wanted(self.tag, self.kinds, steps, rules.emulates, self.on_damage)
+        return Wanted(self.tag, self.kinds, steps, rules.emulates, self.on_damage, self.unverified)
 
 
 @dataclass(frozen=True)
@@ -210,12 +267,18 @@ class _Root:
     name: str
     at: str | File
 
-    def files(self) -> Iterator[tuple[str, File]]:
-        """Run name and event file, for each file; sorted by name within a run."""
+    def files(
+        self, on_error: Callable[[OSError], None] | None = None
+    ) -> Iterator[tuple[str, File]]:
+        """Run name and event file, for each file; sorted by name within a run.
+
+        Args:
+            on_error: see `tbio.storage.walk`.
+        """
         if isinstance(self.at, File):
             yield self.name, self.at
             return
-        for folder, files in walk(self.at, is_event_file):
+        for folder, files in walk(self.at, is_event_file, on_error):
             name = self.run_in(folder)
             for file in files:
                 yield name, file
@@ -311,6 +374,7 @@ class LogDir(Mapping[str, Run]):
         self._rules = rules
         self._files: dict[tuple[str, str], FileColumns] = {}  # by run and name
         self._runs: dict[str, Run] | None = None
+        self._unlisted: dict[str, str] = {}
         self._lock = Lock()
 
     def _found(self) -> dict[str, Run]:
@@ -324,8 +388,9 @@ class LogDir(Mapping[str, Run]):
         wanted = asked.of_files(rules)
         found: dict[str, dict[str, FileColumns]] = {}
         folders: dict[str, dict[str, None]] = {}
+        errors: list[OSError] = []
         for root in self._roots:
-            for name, file in root.files():
+            for name, file in root.files(errors.append):
                 if asked.run(name):
                     columns = self._files.get((name, file.name))
                     if columns is None:
@@ -333,6 +398,17 @@ class LogDir(Mapping[str, Run]):
                     found.setdefault(name, {})[file.name] = columns
                     if not isinstance(root.at, File):
                         folders.setdefault(name, {})[split(file.name)[0]] = None
+        unlisted: dict[str, str] = {}
+        for error in errors:
+            with _open_to_errors(asked.on_damage):
+                raise error
+            unlisted[error.filename] = error.strerror or str(error)
+            if isinstance(error, FileNotFoundError):
+                continue
+            for (name, path), columns in self._files.items():
+                if is_inside(path, error.filename):  # it may be there as before
+                    found.setdefault(name, {}).setdefault(path, columns)
+        self._unlisted = unlisted
         self._files = {
             (name, path): columns
             for name, files in found.items()
@@ -390,26 +466,46 @@ class LogDir(Mapping[str, Run]):
             names[_SHOWN_SOURCES:] = [f"... ({len(names)} in all)"]
         return f"<LogDir {', '.join(names)}: {len(self)} runs>"
 
+    @property
+    def unlisted(self) -> dict[str, str]:
+        """Folder -> why it could not be listed at the last look; its runs may be missing."""
+        self._found()
+        return dict(self._unlisted)
+
     def reload(self) -> None:
         """Look again: for new runs and files, and for what was appended to those known.
 
         What was read stays; only the new bytes are read, when they are asked for. A file that was
         replaced, or has shrunk, is read again as a whole, and the runs of files that are gone go.
-        Series taken before stay as they were.
+        A file or folder that cannot be read now leaves what was read before. Series taken before
+        stay as they were.
+
+        Raises:
+            OSError: with ``on_damage="raise"``, for a folder that cannot be listed; nothing is
+                changed then.
         """
         with self._lock:
             self._runs = self._discover(self._found())
 
-    def _read(self) -> None:
-        """Read all runs that were not read, many files at once."""
+    def load(self) -> LogDir:
+        """These logs, with every run read that was not: many files at once, by all cores.
+
+        What a run holds is read when something of it is asked for; where all runs will be asked,
+        this is quicker.
+
+        >>> import tbio
+        >>> [len(run.scalars) for run in tbio.open("tests/golden/digits").load().values()]
+        [2, 2]
+        """
         runs = list(self.values())
         bulk.read([file for run in runs for file in run.unread()])
         for run in runs:
             run.note_read()
+        return self
 
     def tags(self) -> TagTable:
         """Every tag of every run: its kind, plugin, number of points and range of steps."""
-        self._read()
+        self.load()
         return TagTable(info for run in self.values() for info in run.tag_infos())
 
     def hparams(self, modes: Mapping[str, Mode] | None = None, *, all_runs: bool = False) -> Table:
@@ -465,7 +561,7 @@ class LogDir(Mapping[str, Run]):
 
     def scalar_table(self) -> ScalarTable:
         """Every scalar of every run as one table, by run and tag."""
-        self._read()
+        self.load()
         return ScalarTable(series for run in self.values() for series in run.scalars.values())
 
     def iter_scalars(

@@ -15,6 +15,9 @@ fuzzing are the same code. What it does about damage:
   followed by a payload with its right checksum.
 * the stream ends inside a record: `finish` says ``truncated``. A record that claims to go on beyond
   the known end of the stream is truncated too, unless a sound record is found inside it.
+
+A search costs time in proportion to the bytes it goes through, whatever they are: headers may
+overlap and claim any length, but no byte is gone over again for each of them (`SpanCrcs`).
 """
 
 from __future__ import annotations
@@ -26,25 +29,53 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from tbio.dialect import Dialect, recognise
 from tbio.errors import DamageError
+from tbio.headers import (
+    HEADER,
+    HEADER_BYTES,
+    LENGTH,
+    MAX_PAYLOAD_BYTES,
+    find_headers,
+    is_record_header,
+)
 from tbio.masked_crc import crc32c, mask, masked_crc
+from tbio.span_crcs import STEP_BYTES, SpanCrcs
 
-HEADER_BYTES = 12
+__all__ = [
+    "FOOTER_BYTES",
+    "HEADER_BYTES",
+    "MAX_PAYLOAD_BYTES",
+    "Damage",
+    "DamageKind",
+    "Record",
+    "RecordDecoder",
+    "UnverifiedRecord",
+    "encode_record",
+    "is_record_header",
+]
+
 FOOTER_BYTES = 4
-#: Protobuf refuses longer messages, so that a longer record is damage and no record.
-MAX_PAYLOAD_BYTES = 2**31 - 1
-
-_HEADER = struct.Struct("<QI")
-_LENGTH = struct.Struct("<Q")
 _FOOTER = struct.Struct("<I")
 
-DamageKind: TypeAlias = Literal["payload", "length", "truncated", "zeros", "compression", "event"]
+#: Bytes of payloads whose checksums are computed one by one in a search, for each byte of the
+#: stream. What goes beyond it, by headers that lie, is computed by their overlaps.
+_CHECKED = 4
+#: How many records are looked at, in the search for the first one, for what its writer stores in
+#: the place of checksums.
+_TRIES = 64
+
+DamageKind: TypeAlias = Literal[
+    "payload", "length", "truncated", "zeros", "unverified", "compression", "event"
+]
 
 _WHAT: dict[DamageKind, str] = {
     "payload": "payload checksum wrong",
     "length": "no sound record header",
     "truncated": "the file ends inside a record",
     "zeros": "nothing but zero bytes to the end",
+    "unverified": "their writer computes no checksums that can be verified, it seems; "
+    "unverified='read' reads these records",
     "compression": "the compressed stream is damaged",
     "event": "a sound record that is no Event",
 }
@@ -61,6 +92,27 @@ class Record(NamedTuple):
     offset: int
     payload: bytes
 
+    @property
+    def is_verified(self) -> bool:
+        """Whether its checksums are those of the format."""
+        return True
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole record."""
+        return HEADER_BYTES + len(self.payload) + FOOTER_BYTES
+
+
+class UnverifiedRecord(Record):
+    """One that is sound in the decoder's `Dialect` only."""
+
+    __slots__ = ()
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether its checksums are those of the format."""
+        return False
+
 
 class Damage(NamedTuple):
     """A stretch of the stream that gave no record.
@@ -68,8 +120,8 @@ class Damage(NamedTuple):
     Attributes:
         offset: where it begins in the stream, in bytes.
         length: how many bytes were lost.
-        kind: "payload", "length", "truncated", "zeros"; from the layers above also "compression"
-            and "event".
+        kind: "payload", "length", "truncated", "zeros"; from the layers above also "unverified",
+            "compression" and "event".
     """
 
     offset: int
@@ -90,7 +142,7 @@ def encode_record(payload: bytes) -> bytes:
     >>> encode_record(b"abc").hex()
     '0300000000000000b099490e6162636e57f121'
     """
-    length = _LENGTH.pack(len(payload))
+    length = LENGTH.pack(len(payload))
     return b"".join(
         (
             length,
@@ -101,18 +153,6 @@ def encode_record(payload: bytes) -> bytes:
     )
 
 
-def is_record_header(data: bytes | bytearray) -> bool:
-    """Whether ``data`` begins with a length and its right checksum.
-
-    >>> is_record_header(encode_record(b"abc")), is_record_header(bytes(12))
-    (True, False)
-    """
-    if len(data) < HEADER_BYTES:
-        return False
-    length, crc = _HEADER.unpack_from(data)
-    return bool(length <= MAX_PAYLOAD_BYTES and masked_crc(data[:8]) == crc)
-
-
 class RecordDecoder:
     """Decodes a stream of records that arrives in pieces.
 
@@ -121,6 +161,13 @@ class RecordDecoder:
         end: where the stream ends, if that is known. With it, a length that goes beyond is found
             out at once and memory stays bounded by the largest sound record; without it, the
             decoder holds what it is fed until the record is complete.
+        most: bytes of the longest payload; a length beyond it is damage. It bounds the memory where
+            the end is not known.
+        dialect: also take records as this writer checks them, as `UnverifiedRecord`.
+        recognising: find out the dialect, as long as no sound record is met.
+
+    Attributes:
+        dialect: as given, or as it was found out.
 
     >>> decoder = RecordDecoder()
     >>> data = encode_record(b"one") + encode_record(b"two")
@@ -132,12 +179,25 @@ class RecordDecoder:
     ([Record(offset=19, payload=b'two')], [])
     """
 
-    def __init__(self, offset: int = 0, end: int | None = None) -> None:
+    def __init__(
+        self,
+        offset: int = 0,
+        end: int | None = None,
+        *,
+        most: int = MAX_PAYLOAD_BYTES,
+        dialect: Dialect | None = None,
+        recognising: bool = False,
+    ) -> None:
+        self.dialect = dialect
         self._buffer = bytearray()
         self._base = offset  # the stream offset of _buffer[0]
         self._at = 0  # the first byte of _buffer that is not yet accounted for
         self._end = end
+        self._most = min(most, MAX_PAYLOAD_BYTES)
         self._lost: _Lost | None = None
+        self._tries = _TRIES if recognising and dialect is None else 0
+        self._spare = 0  # bytes whose checksums a search may compute one by one
+        self._spans = SpanCrcs()
 
     @property
     def offset(self) -> int:
@@ -150,11 +210,14 @@ class RecordDecoder:
         The iterator ends when more bytes are needed. The bytes are taken at once, whether or not
         the iterator is drawn.
         """
-        if self._at:
-            del self._buffer[: self._at]
-            self._base += self._at
-            self._at = 0
+        done = self._at // STEP_BYTES
+        if done:
+            del self._buffer[: done * STEP_BYTES]
+            self._spans.cut(done)
+            self._base += done * STEP_BYTES
+            self._at -= done * STEP_BYTES
         self._buffer += data
+        self._spare += _CHECKED * len(data)
         return self._decode()
 
     def finish(self) -> Iterator[Record | Damage]:
@@ -180,9 +243,14 @@ class RecordDecoder:
             if have and self._ended():
                 self._lose("truncated")
             return None
-        length, length_crc = _HEADER.unpack_from(buffer, at)
-        if length > MAX_PAYLOAD_BYTES or masked_crc(buffer[at : at + 8]) != length_crc:
-            self._lose("length")
+        length, length_crc = HEADER.unpack_from(buffer, at)
+        is_standard = masked_crc(buffer[at : at + 8]) == length_crc
+        if length > self._most or not (is_standard or self._is_header(at)):
+            answer = self._recognised(at)
+            if answer is True:
+                return self._next()
+            if answer is False:
+                self._lose("length")
             return None
         start = at + HEADER_BYTES
         stop = start + length
@@ -192,17 +260,59 @@ class RecordDecoder:
                 self._lose("truncated")
             return None
         payload = bytes(memoryview(buffer)[start:stop])
-        if masked_crc(payload) == _FOOTER.unpack_from(buffer, stop)[0]:
+        crc = crc32c(payload)
+        stored = _FOOTER.unpack_from(buffer, stop)[0]
+        if mask(crc) == stored and is_standard:
             self._at = after
+            self._tries = 0
             return Record(self._base + at, payload)
+        if self._takes_payload(crc, stored):
+            self._at = after
+            return UnverifiedRecord(self._base + at, payload)
+        answer = self._recognised(at)
+        if answer is True:
+            return self._next()
+        if answer is None:
+            return None
         # The length was right; was it the length of these bytes? Yes, if the next record says so.
         if len(buffer) - after < HEADER_BYTES and not self._ended():
             return None
-        if len(buffer) == after or is_record_header(buffer[after : after + HEADER_BYTES]):
+        if len(buffer) == after or self._is_header(after):
             self._at = after
             return Damage(self._base + at, after - at, "payload")
         self._lose("payload")
         return None
+
+    def _is_header(self, at: int) -> bool:
+        header = self._buffer[at : at + HEADER_BYTES]
+        if is_record_header(header):
+            return True
+        return (
+            self.dialect is not None
+            and len(header) == HEADER_BYTES
+            and self.dialect.takes_header(header)
+        )
+
+    def _takes_payload(self, crc: int, stored: int) -> bool:
+        """Whether a checksum is right, in the format or in the dialect."""
+        return mask(crc) == stored or (
+            self.dialect is not None and self.dialect.takes_payload(crc, stored)
+        )
+
+    def _recognised(self, at: int) -> bool | None:
+        """Whether the record here tells its writer's dialect; None when that takes more bytes."""
+        if not self._tries:
+            return False
+        end = None if self._end is None else self._end - self._base
+        found = recognise(self._buffer, at, end, self._most)
+        if found == "more":
+            return None
+        self._tries -= 1
+        if found is None:
+            return False
+        self.dialect = found
+        self._tries = 0
+        return True
 
     def _ended(self) -> bool:
         return self._end is not None and self._base + len(self._buffer) >= self._end
@@ -218,19 +328,37 @@ class RecordDecoder:
         buffer = self._buffer
         if len(buffer) - self._at < HEADER_BYTES:
             return None
-        for at in find_headers(buffer, self._at):
-            (length,) = _LENGTH.unpack_from(buffer, at)
-            start = at + HEADER_BYTES
-            stop = start + length
-            after = stop + FOOTER_BYTES
-            if len(buffer) < after:
-                if self._end is None or self._base + after <= self._end:
-                    self._skip_to(at, lost)  # wait for the rest of it
-                    return None
-                if lost.candidate is None:
-                    lost.candidate = self._base + at
-            elif masked_crc(memoryview(buffer)[start:stop]) == _FOOTER.unpack_from(buffer, stop)[0]:
-                if lost.kind == "truncated":
+        dialect = self.dialect
+        guessing = self._tries > 0  # then what may be a header in some dialect is looked at, too
+        in_headers = dialect is not None and dialect.in_headers
+        unmasked = guessing or (dialect is not None and dialect.kind == "unmasked")
+        constant = dialect.constant if dialect and in_headers else 0 if guessing else None
+        for places in find_headers(buffer, self._at, unmasked=unmasked, constant=constant):
+            crcs: dict[int, int] = {}
+            for at in places.tolist():
+                (length,) = LENGTH.unpack_from(buffer, at)
+                stop = at + HEADER_BYTES + length
+                after = stop + FOOTER_BYTES
+                if length > self._most:
+                    continue
+                is_known = not guessing or self._is_header(at)
+                if is_known and len(buffer) < after:
+                    if self._end is None or self._base + after <= self._end:
+                        self._skip_to(at, lost)  # wait for the rest of it
+                        return None
+                    if lost.candidate is None:
+                        lost.candidate = self._base + at
+                    continue
+                if not is_known or not self._takes_payload(
+                    self._crc_of(at, stop, places, crcs), _FOOTER.unpack_from(buffer, stop)[0]
+                ):
+                    answer = self._recognised(at)
+                    if answer is False:
+                        continue
+                    if answer is None:
+                        self._skip_to(at, lost)  # wait for what tells
+                        return None
+                if lost.kind == "truncated" or in_headers:
                     if len(buffer) < after + HEADER_BYTES and not self._ended():
                         self._skip_to(at, lost)  # wait for what follows it
                         return None
@@ -244,13 +372,33 @@ class RecordDecoder:
         self._skip_to(len(buffer) - HEADER_BYTES + 1, lost)
         return None
 
+    def _crc_of(
+        self, at: int, stop: int, places: npt.NDArray[np.int64], known: dict[int, int]
+    ) -> int:
+        """The CRC of a payload, not masked; that of the headers behind will then be known, too."""
+        begin = at + HEADER_BYTES
+        if at in known:
+            return known[at]
+        if self._spare >= stop - begin:
+            self._spare -= stop - begin
+            with memoryview(self._buffer) as view:
+                return crc32c(view[begin:stop])
+        rest = places[np.searchsorted(places, at) :]
+        begins = rest + HEADER_BYTES
+        ends = begins + _lengths_at(self._buffer, rest)
+        whole = ends <= len(self._buffer) - FOOTER_BYTES
+        rest, begins, ends = rest[whole], begins[whole], ends[whole]
+        crcs = self._spans.of(self._buffer, begins, ends)
+        known.update(zip(rest.tolist(), crcs.tolist(), strict=True))
+        return known[at]
+
     def _is_embedded(self, after: int) -> bool:
         """Whether a record that ends at ``after`` is not followed by another.
 
         Inside a record that is still being written, such a one is part of its payload.
         """
-        following = self._buffer[after : after + HEADER_BYTES]
-        return len(following) == HEADER_BYTES and not is_record_header(following)
+        whole = len(self._buffer) >= after + HEADER_BYTES
+        return whole and not self._is_header(after)
 
     def _skip_to(self, at: int, lost: _Lost) -> None:
         passed = at - self._at
@@ -286,52 +434,12 @@ class _Lost:
         self.candidate: int | None = None  # the first sound header of an incomplete record
 
 
-def find_headers(data: bytes | bytearray, start: int = 0) -> Iterator[int]:
-    """Every position from ``start`` on at which a length with its right checksum begins, in order.
-
-    A CRC is linear over GF(2): that of eight bytes is the xor of one table entry for each, and a
-    constant. So all positions of a piece are tried with a few numpy gathers, after a first cut to
-    those whose length is below 2**32 (its upper bytes are zero), which is nearly free.
-
-    >>> list(find_headers(b"xyz" + encode_record(b"abc")))
-    [3]
-    """
-    piece = 1 << 20
-    for begin in range(start, len(data) - HEADER_BYTES + 1, piece):
-        # A copy: a view held by a suspended generator would forbid the buffer to grow.
-        window = np.frombuffer(bytes(data[begin : begin + piece + HEADER_BYTES - 1]), np.uint8)
-        for position in _headers_in(window).tolist():
-            yield begin + position
-
-
-def _headers_in(window: npt.NDArray[np.uint8]) -> npt.NDArray[np.intp]:
-    count = len(window) - HEADER_BYTES + 1
-    high = window[4 : 4 + count] | window[5 : 5 + count]
-    high |= window[6 : 6 + count]
-    high |= window[7 : 7 + count]
-    at = np.flatnonzero(high == 0)
-    # The header of an empty record is one constant, and runs of zeros are where damage is common:
-    # of zero lengths only those are looked at whose checksum begins with the right byte.
-    low = window[at] | window[at + 1] | window[at + 2] | window[at + 3]
-    at = at[(low != 0) | (window[at + 8] == _EMPTY_HEADER[8])]
-    crc = np.full(len(at), _CRC_OF_ZEROS, np.uint32)
-    stored = np.zeros(len(at), np.uint32)
-    for i in range(4):  # the upper four bytes are zero and add nothing
-        crc ^= _CRC_TABLE[i][window[at + i]]
-        stored |= window[at + 8 + i].astype(np.uint32) << np.uint32(8 * i)
-    rotated = (crc >> np.uint32(15)) | (crc << np.uint32(17))
-    sound = rotated + np.uint32(mask(0)) == stored
-    sound &= window[at + 3] < 0x80  # at most MAX_PAYLOAD_BYTES
-    headers: npt.NDArray[np.intp] = at[sound]
-    return headers
-
-
-_CRC_OF_ZEROS = crc32c(bytes(8))
-_CRC_TABLE = np.array(
-    [
-        [crc32c(bytes(i) + bytes([byte]) + bytes(7 - i)) ^ _CRC_OF_ZEROS for byte in range(256)]
-        for i in range(4)
-    ],
-    np.uint32,
-)
-_EMPTY_HEADER = encode_record(b"")[:HEADER_BYTES]
+def _lengths_at(data: bytes | bytearray, places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The lengths in headers, all of them below 2**32; int64[n]."""
+    lengths = np.zeros(len(places), np.int64)
+    with memoryview(data) as view:
+        array = np.frombuffer(view, np.uint8)
+        for i in range(4):
+            lengths |= array[places + i].astype(np.int64) << (8 * i)
+        del array  # a view of the buffer would forbid it to grow
+    return lengths

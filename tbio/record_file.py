@@ -15,10 +15,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO, Literal, TypeAlias, get_args
 
+from tbio.dialect import Dialect, DialectKind
 from tbio.errors import DamageError, TbioWarning, WriterClosedError
 from tbio.record import (
-    FOOTER_BYTES,
     HEADER_BYTES,
+    MAX_PAYLOAD_BYTES,
     Damage,
     Record,
     RecordDecoder,
@@ -29,8 +30,18 @@ from tbio.storage import ByteStream, File, FileState
 
 #: What to do about damaged bytes: warn once a file, raise a `DamageError`, or only count them.
 OnDamage: TypeAlias = Literal["warn", "raise", "ignore"]
+#: What to do about records whose writer computes no checksums, or not those of the format (see
+#: `tbio.dialect`): leave them out as damage, or read them as they are.
+Unverified: TypeAlias = Literal["skip", "read"]
 
 _CHUNK_BYTES = 1 << 20
+#: Of compressed bytes so few are taken at once: what is left over of them, when the output or a
+#: part of the stream is full, is copied each time.
+_COMPRESSED_BYTES = 1 << 14
+#: What a record in a compressed stream may take of memory whatever the size of the file, and how
+#: many times the file beyond that. Deflate makes up to 1032 bytes out of one.
+_LEAST_LIMIT = 1 << 26
+_LIMIT_RATIO = 32
 MARK_BYTES = 64  # what is compared to tell a file that has grown from one written anew
 
 
@@ -38,6 +49,12 @@ def check_on_damage(on_damage: str) -> None:
     """Raise ValueError for anything but the values of `OnDamage`."""
     if on_damage not in get_args(OnDamage):
         raise ValueError(f"on_damage: want one of {get_args(OnDamage)}, got {on_damage!r}")
+
+
+def check_unverified(unverified: str) -> None:
+    """Raise ValueError for anything but the values of `Unverified`."""
+    if unverified not in get_args(Unverified):
+        raise ValueError(f"unverified: want one of {get_args(Unverified)}, got {unverified!r}")
 
 
 @dataclass
@@ -50,6 +67,10 @@ class FileReport:
         compression: "gzip" or "zlib" where the whole file is compressed, else "".
         records: sound records.
         events: those of them that are events.
+        unverified: "constant" or "unmasked" where the writer seems to store no checksums, or not
+            those of the format (see `tbio.dialect`); else "".
+        unverified_records: how many of its records there are. With ``unverified="read"`` they are
+            among the ``records``, else they are damage.
         damages: the stretches that gave no event, in order; offsets after decompression.
         tail: the last stretch when nothing sound follows it. One that is "truncated" is no damage:
             the file is being written, or its writer died. It is read again when the file changes.
@@ -61,14 +82,17 @@ class FileReport:
     compression: str = ""
     records: int = 0
     events: int = 0
+    unverified: DialectKind | Literal[""] = ""
+    unverified_records: int = 0
     settled: list[Damage] = field(default_factory=list, repr=False)
     tail: Damage | None = None
     error: str = ""
 
     def __repr__(self) -> str:
         damage = f", {len(self.damages)} damaged places" if self.damages else ""
+        unverified = f", {self.unverified_records} records not verified" if self.unverified else ""
         error = f", {self.error}" if self.error else ""
-        return f"<FileReport {self.path!r}: {self.events} events{damage}{error}>"
+        return f"<FileReport {self.path!r}: {self.events} events{damage}{unverified}{error}>"
 
     @property
     def damages(self) -> list[Damage]:
@@ -89,21 +113,27 @@ class RecordFileReader:
     Args:
         file: where it is.
         on_damage: see `OnDamage`.
+        unverified: see `Unverified`.
 
     Attributes:
         report: a `FileReport`, kept up to date.
     """
 
-    def __init__(self, file: File, on_damage: OnDamage = "warn") -> None:
+    def __init__(
+        self, file: File, on_damage: OnDamage = "warn", unverified: Unverified = "skip"
+    ) -> None:
         check_on_damage(on_damage)
+        check_unverified(unverified)
         self.file = file
         self.on_damage: OnDamage = on_damage
+        self.unverified: Unverified = unverified
         self.report = FileReport(file.name)
         self._resume = 0  # the offset of the first byte that may still become something
         self._state: FileState | None = None
         self._begun = False
         self._marks = b"", b""
         self._told: set[int] = set()  # offsets of the damage that was warned of
+        self._dialect: Dialect | None = None
 
     def replaced(self) -> bool:
         """Whether what was read is no longer what the file begins with.
@@ -174,6 +204,7 @@ class RecordFileReader:
         self._resume = 0
         self._state = None
         self._told.clear()
+        self._dialect = None
 
     def records(self) -> Iterator[Record]:
         """The sound records from where the last call stopped to the present end of the file.
@@ -192,34 +223,59 @@ class RecordFileReader:
         self._begun = True
         report = self.report
         report.tail = None
+        if not report.records and self._dialect is None:
+            # What was damage may turn out to be a dialect by what was written since.
+            report.settled.clear()
+            self._resume = 0
         held: Damage | None = None  # the last damage: does anything sound follow it?
+        passed = 0  # records that are not verified, in that
         with contextlib.closing(self.file.open()) as raw:
             stream = Stream(raw, state.size, self._resume)
             report.compression = stream.compression
-            decoder = RecordDecoder(self._resume, stream.end)
-            for item in _items(decoder, stream):
+            decoder = RecordDecoder(
+                self._resume,
+                stream.end,
+                most=stream.most,
+                dialect=self._dialect,
+                recognising=not report.records,
+            )
+            for found in _items(decoder, stream):
+                item = found
+                if isinstance(item, Record) and not item.is_verified:
+                    self._dialect = decoder.dialect
+                    report.unverified = "" if decoder.dialect is None else decoder.dialect.kind
+                    if self.unverified == "read":
+                        report.unverified_records += 1
+                    else:
+                        item = Damage(item.offset, item.size, "unverified")
+                        if passed and held is not None and self.on_damage != "raise":
+                            held = held._replace(length=held.length + item.length)
+                            passed += 1
+                            continue
                 if held is not None:
                     self._settle(held)
-                    held = None
+                    report.unverified_records += passed
+                    held, passed = None, 0
                 if isinstance(item, Damage):
-                    held = item
+                    held, passed = item, int(item.kind == "unverified")
                     continue
                 report.records += 1
-                self._resume = item.offset + HEADER_BYTES + len(item.payload) + FOOTER_BYTES
+                self._resume = item.offset + item.size
                 yield item
+            report.size = end = stream.position
+            if held is not None and passed:
+                self._settle(held)
+                report.unverified_records += passed
+                held = None
+            if stream.cut is not None:
+                begin = held.offset if held is not None else end
+                held = Damage(begin, end - begin, stream.cut)
+            report.tail = held
+            if held is not None and held.kind != "truncated" and self.on_damage == "raise":
+                self._settle(held)
             self._state = state
             if state.size is not None:
                 self._marks = self.marks_of(raw, state, self._resume)
-        report.size = end = stream.position
-        if stream.cut is not None:
-            begin = held.offset if held is not None else end
-            held = Damage(begin, end - begin, stream.cut)
-        if held is not None and held.offset + held.length < end:
-            self._settle(held)
-            held = None
-        report.tail = held
-        if held is not None and held.kind != "truncated" and self.on_damage == "raise":
-            self._settle(held)
         self._warn()
 
     def fetch(self, places: Iterable[tuple[int, int]]) -> Iterator[Record]:
@@ -239,7 +295,7 @@ class RecordFileReader:
             raise io.UnsupportedOperation(what)
         with contextlib.closing(self.file.open()) as raw:
             for offset, data in _stretches(raw, state.size, places, self.report.compression):
-                decoder = RecordDecoder(offset, offset + len(data))
+                decoder = RecordDecoder(offset, offset + len(data), dialect=self._dialect)
                 items = [*decoder.feed(data), *decoder.finish()]
                 if len(items) != 1 or not isinstance(items[0], Record):
                     what = "the record that was read here is gone: the file was written anew"
@@ -251,7 +307,12 @@ class RecordFileReader:
             self._resume = damage.offset  # where the next call will raise again
             self._state = None
             raise damage.error(self.file.name)
-        self.report.settled.append(damage)
+        settled = self.report.settled
+        last = settled[-1] if settled else damage
+        if damage.kind == last.kind == "unverified" and last.offset + last.length == damage.offset:
+            settled[-1] = last._replace(length=last.length + damage.length)  # it has grown
+        else:
+            settled.append(damage)
         self._resume = max(self._resume, damage.offset + damage.length)
 
     def _warn(self) -> None:
@@ -283,6 +344,8 @@ class Stream:
     Attributes:
         compression: "gzip", "zlib" or "".
         end: where the stream ends, where that is known beforehand.
+        most: bytes of the longest payload that it may hold. A small compressed file does not get to
+            take gigabytes of memory by a record that claims them.
         position: how far it was read.
         cut: why a compressed stream ended before its end.
     """
@@ -292,8 +355,10 @@ class Stream:
         self.compression = compression_of(head)
         self.position = start
         self.cut: Literal["truncated", "compression"] | None = None
+        self.most = MAX_PAYLOAD_BYTES
         if self.compression:
             self.end = None
+            self.most = min(max(_LEAST_LIMIT, _LIMIT_RATIO * (size or 0)), MAX_PAYLOAD_BYTES)
             self._chunks = _drop(self._decompress(_chunks(raw, head, size)), start)
         elif start and size is not None:
             self.end = size
@@ -310,9 +375,13 @@ class Stream:
 
     def _decompress(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         inflate = zlib.decompressobj(wbits=47)  # gzip or zlib, as its header says
-        for chunk in chunks:
-            data = chunk
+        for data in _in_pieces(chunks, _COMPRESSED_BYTES):
             while True:
+                if inflate.eof:
+                    data = data.lstrip(b"\0")  # gzip(1) lets zeros pad a file
+                    if not data:
+                        break
+                    inflate = zlib.decompressobj(wbits=47)  # one more gzip member
                 before = inflate.copy()
                 try:
                     out = inflate.decompress(data, _CHUNK_BYTES)
@@ -322,25 +391,32 @@ class Stream:
                     return
                 if out:
                     yield out
-                data = inflate.unconsumed_tail
-                if inflate.eof:
-                    data = inflate.unused_data.lstrip(b"\0")  # gzip(1) lets zeros pad a file
-                    if not data:
-                        break
-                    inflate = zlib.decompressobj(wbits=47)  # one more gzip member
-                elif not data and len(out) < _CHUNK_BYTES:
+                data = inflate.unused_data if inflate.eof else inflate.unconsumed_tail
+                if not data and len(out) < _CHUNK_BYTES:
                     break
         if not inflate.eof:
             self.cut = "truncated"
 
 
+def _in_pieces(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
+    for chunk in chunks:
+        for at in range(0, len(chunk), size):
+            yield chunk[at : at + size]
+
+
 def _inflate_what_is_sound(inflate: zlib._Decompress, data: bytes) -> Iterator[bytes]:
     """The output before the first wrong byte, which a call with all of the data would swallow."""
-    for at in range(len(data)):
+    while len(data) > 1:
+        half = len(data) // 2
+        attempt = inflate.copy()
         try:
-            yield inflate.decompress(data[at : at + 1])
+            out = attempt.decompress(data[:half])
         except zlib.error:
-            return
+            data = data[:half]
+        else:
+            inflate, data = attempt, data[half:]
+            if out:
+                yield out
 
 
 def read_into(raw: ByteStream, target: memoryview) -> int:
@@ -411,13 +487,21 @@ def _drop(chunks: Iterator[bytes], count: int) -> Iterator[bytes]:
 
 
 def compression_of(head: bytes) -> str:
-    """ "gzip", "zlib", or "" for a plain file, from its first bytes."""
+    """ "gzip", "zlib", or "" for a plain file, from its first bytes.
+
+    A plain file whose first header is damaged may begin in much the same way. So gzip's third byte
+    has to be right, too (RFC 1952: deflate), and what claims to be zlib has to be inflated.
+    """
     if len(head) < HEADER_BYTES or is_record_header(head):
         return ""  # too short for anything compressed, and perhaps half a header yet
-    if head[:2] == b"\x1f\x8b":
+    if head[:3] == b"\x1f\x8b\x08":
         return "gzip"
     # RFC 1950: deflate with a window of 32 KiB, and a check that 31 divides the two bytes
     if head[:1] == b"\x78" and int.from_bytes(head[:2], "big") % 31 == 0:
+        try:
+            zlib.decompressobj().decompress(head)
+        except zlib.error:
+            return ""
         return "zlib"
     return ""
 

@@ -37,13 +37,15 @@ import os
 import shutil
 import signal
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Literal, TypeAlias
 
-from tbio.diagnosis import Finding, Findings
-from tbio.event_file import EventFileReader, is_event_file
+from tbio.bulk.batches import Batch, BatchLane
+from tbio.event_file import StoredEvent, is_event_file
+from tbio.findings import Finding, Findings
 from tbio.record import encode_record
+from tbio.record_file import FileReport, Unverified, check_unverified
 from tbio.selection import everything
 from tbio.storage import File, LocalFile, file_at, is_url, split, walk
 
@@ -118,7 +120,9 @@ def repair(
     destination: str | os.PathLike[str] | None = None,
     *,
     in_place: bool = False,
+    unverified: Unverified = "skip",
     examples: int = 1000,
+    progress: Callable[[str], None] | None = None,
 ) -> RepairReport:
     """Write logs anew without what is damaged in them.
 
@@ -130,7 +134,11 @@ def repair(
         source: a folder, or one event file of any name; a URL only with ``destination``.
         destination: a folder, which must not exist or be empty. A single file goes into it.
         in_place: replace damaged files instead, keeping the originals beside them.
+        unverified: "read" also takes the records of writers that compute no checksums, or not those
+            of the format (see `tbio.open`), and gives them the right ones. Nobody can tell whether
+            they are sound.
         examples: how many places to list of each sort of damage in each file, 0 or more.
+        progress: called with the path of each file when it is done.
 
     Raises:
         FileNotFoundError: there is nothing at ``source``.
@@ -148,15 +156,26 @@ def repair(
         raise ValueError("want either a destination or in_place=True")
     if examples < 0:
         raise ValueError(f"examples: want 0 or more, got {examples}")
+    check_unverified(unverified)
+    salvager = _Salvager(unverified)
     source = _path(source, "source")
     if destination is None:
         if is_url(source):
             raise ValueError(f"{source}: only files on a local disk can be repaired in place")
-        return RepairReport(tuple(_in_place(source, examples)))
+        return _report(_in_place(salvager, source, examples), progress)
     destination = _path(destination, "destination")
     if is_url(destination):
         raise ValueError(f"{destination}: want a folder on a local disk")
-    return RepairReport(tuple(_Copy(source, destination, examples).files()))
+    return _report(_Copy(salvager, source, destination, examples).files(), progress)
+
+
+def _report(repaired: Iterable[FileRepair], progress: Callable[[str], None] | None) -> RepairReport:
+    files = []
+    for one in repaired:
+        files.append(one)
+        if progress is not None:
+            progress(one.path)
+    return RepairReport(tuple(files))
 
 
 def _path(path: object, noun: str) -> str:
@@ -169,21 +188,50 @@ def _path(path: object, noun: str) -> str:
 # ------------------------------------------------------------------ the events of one file
 
 
-def _salvage(file: File, target: BinaryIO | None, findings: Findings) -> int:
-    """Write the events of a file, one behind the other; how many there are.
+class _Salvager:
+    """Reads event files, and writes their events one behind the other."""
 
-    Raises:
-        OSError: the file cannot be read, or the target not written (`_WriteError`).
-    """
-    reader = EventFileReader(file, "ignore")
-    findings.listen(reader.report)
-    for record in reader.records():
-        if reader.parse(record) is not None and target is not None:
-            # The checksums were right, so that these are the bytes that were read.
+    def __init__(self, unverified: Unverified) -> None:
+        self._lane = BatchLane()
+        self._unverified = unverified
+
+    def salvage(self, file: File, target: BinaryIO | None, findings: Findings) -> FileReport:
+        """Write the events of a file; what was read of it.
+
+        Raises:
+            OSError: the file cannot be read.
+            _WriteError: the target cannot be written.
+        """
+        report = FileReport(file.name)
+        findings.listen(report)
+        self._lane.read(file, report, _Copying(target), self._unverified)
+        findings.settle(report)
+        return report
+
+    def has_made_good(self, report: FileReport) -> bool:
+        """Whether records got other checksums than those that they had."""
+        return self._unverified == "read" and bool(report.unverified_records)
+
+
+class _Copying:
+    """Writes the records of events to a file, if there is one (`tbio.bulk.batches.Taker`)."""
+
+    def __init__(self, target: BinaryIO | None) -> None:
+        self._target = target
+
+    def take_batch(self, batch: Batch) -> None:
+        """Copy the bytes of many at once."""
+        self._write(batch.data)
+
+    def take_event(self, stored: StoredEvent, payload: bytes) -> None:
+        """Copy one."""
+        # Where the checksums were right, these are the bytes that were read.
+        self._write(encode_record(payload))
+
+    def _write(self, data: bytes) -> None:
+        if self._target is not None:
             with _writing():
-                target.write(encode_record(record.payload))
-    findings.settle(reader.report)
-    return reader.report.events
+                self._target.write(data)
 
 
 class _WriteError(Exception):
@@ -211,7 +259,8 @@ _NO_EVENTS = "not a single event in it"
 class _Copy:
     """The logs once more, in a new folder."""
 
-    def __init__(self, source: str, destination: str, examples: int) -> None:
+    def __init__(self, salvager: _Salvager, source: str, destination: str, examples: int) -> None:
+        self._salvager = salvager
         self._source = source
         self._single = file_at(source)
         self._examples = examples
@@ -306,17 +355,18 @@ class _Copy:
         try:
             target = self._target(relative)
             with _created(target) as out:
-                events = _salvage(file, out, findings)
+                report = self._salvager.salvage(file, out, findings)
         except (OSError, ValueError) as error:
             return _left(file, error, findings)
         found = findings.all()
-        if not events and any(finding.kind != "empty" for finding in found):
+        left_out = any(finding.kind != "empty" for finding in found)
+        if not report.events and left_out:
             os.unlink(target)
             return FileRepair(file.name, "left", why=_NO_EVENTS, findings=found)
         _dress(file, target)
-        left_out = any(finding.kind != "empty" for finding in found)
-        outcome: Outcome = "repaired" if left_out else "sound"
-        return FileRepair(file.name, outcome, target, events, findings=found)
+        changed = left_out or self._salvager.has_made_good(report)
+        outcome: Outcome = "repaired" if changed else "sound"
+        return FileRepair(file.name, outcome, target, report.events, findings=found)
 
     def _target(self, relative: str) -> str:
         """Where a file goes, its folder made.
@@ -378,9 +428,10 @@ def _dress(file: File, target: str) -> None:
 # ------------------------------------------------------------------ in place
 
 
-def _in_place(source: str, examples: int) -> Iterator[FileRepair]:
+def _in_place(salvager: _Salvager, source: str, examples: int) -> Iterator[FileRepair]:
     if file_at(source) is not None:
-        yield _repair_file(os.path.realpath(source) if os.path.islink(source) else source, examples)
+        path = os.path.realpath(source) if os.path.islink(source) else source
+        yield _repair_file(salvager, path, examples)
         return
     failed: list[OSError] = []
     for folder, folders, names in os.walk(source, onerror=failed.append):
@@ -390,21 +441,22 @@ def _in_place(source: str, examples: int) -> Iterator[FileRepair]:
             if os.path.islink(path):
                 yield FileRepair(path, "left", why="a link; repair what it leads to")
             elif os.path.isfile(path):
-                yield _repair_file(path, examples)
+                yield _repair_file(salvager, path, examples)
     for error in failed:
         yield FileRepair(os.fspath(error.filename), "left", why=_why(error))
 
 
-def _repair_file(path: str, examples: int) -> FileRepair:
+def _repair_file(salvager: _Salvager, path: str, examples: int) -> FileRepair:
     findings = Findings(examples)
     file = LocalFile(path)
     try:
         state = file.state()
         if state.size is None:
             return FileRepair(path, "left", why="no regular file")
-        events = _salvage(file, None, findings)
-        found = findings.all()
-        if not any(finding.is_fault for finding in found):
+        report = salvager.salvage(file, None, findings)
+        events, found = report.events, findings.all()
+        is_sound = not any(finding.is_fault for finding in found)
+        if is_sound and not salvager.has_made_good(report):
             return FileRepair(path, "sound", path, events, findings=found)
         if not events:
             return FileRepair(path, "left", why=_NO_EVENTS, findings=found)
@@ -412,7 +464,7 @@ def _repair_file(path: str, examples: int) -> FileRepair:
             return FileRepair(path, "left", why=_ALIVE, findings=found)
         new = _beside(path, "repairing")
         try:
-            _write_new(file, new)
+            _write_new(salvager, file, new)
             if file.state() != state:
                 return FileRepair(path, "left", why=_ALIVE, findings=found)
             backup = _keep(path)
@@ -445,14 +497,14 @@ def _beside(path: str, word: str) -> str:
     return os.path.join(folder, name)
 
 
-def _write_new(file: LocalFile, path: str) -> None:
+def _write_new(salvager: _Salvager, file: LocalFile, path: str) -> None:
     """The sound events of a file in a new one, on the disk, with its permissions and times."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)  # what a crash has left behind
     # Nobody is to see more of it, in the meantime, than of the original.
     mode = stat.S_IMODE(os.stat(file.name).st_mode)
     with open(os.open(path, _NEW, mode & 0o700), "wb", _BUFFER_BYTES) as out:
-        _salvage(file, out, Findings(0))
+        salvager.salvage(file, out, Findings(0))
         out.flush()
         _take_after(file.name, path)
         os.fsync(out.fileno())

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from tbio import assets, bulk, plugins, projector
 from tbio.assets import Asset
 from tbio.column import Column, PlaceColumn, ScalarColumn
-from tbio.columns import FileColumns, LogLine, Problem, SessionEvent
+from tbio.columns import PROBLEMS_ALIKE, FileColumns, LogLine, Problem, SessionEvent
 from tbio.errors import TagNotFoundError
 from tbio.kinds import (
     audio,
@@ -96,7 +96,8 @@ class RunReport:
 
     Attributes:
         files: a `FileReport` for each event file, in the order in which they are read.
-        problems: values that are not what they say they are.
+        problems: values that are not what they say they are; of each file the first 1000 of a sort.
+        unlisted_problems: how many more there are.
         hidden: (kind, tag) -> what the rules hide of it; `LogDir.with_rules` shows it.
         superseded: points that a restart made void, also where ``restarts="keep"`` shows them.
     """
@@ -105,6 +106,7 @@ class RunReport:
     problems: list[Problem] = field(default_factory=list)
     hidden: dict[tuple[str, str], Hidden] = field(default_factory=dict)
     superseded: int = 0
+    unlisted_problems: int = 0
 
     @property
     def restarted(self) -> int:
@@ -133,7 +135,7 @@ class RunReport:
 
     def __repr__(self) -> str:
         counts = {
-            "problems": len(self.problems),
+            "problems": len(self.problems) + self.unlisted_problems,
             "damages": len(self.damages),
             "unreadable files": sum(bool(file.error) for file in self.files),
             "restarted": self.restarted,
@@ -227,18 +229,22 @@ class _Tag:
         self.pieces: list[Column | None] = [None] * files
 
 
+#: As an index: everything.
+_EVERY = slice(None)
+
+
 class _Shown(NamedTuple):
     """Which points of a tag are shown.
 
     Attributes:
-        places: their places in the columns, put one behind the other.
+        places: their places in the columns, put one behind the other; or all of them.
         unmerged: the same before the rule for duplicates.
         superseded: how many a restart made void.
         hidden: how many the rules hide.
     """
 
-    places: npt.NDArray[np.int64]
-    unmerged: npt.NDArray[np.int64]
+    places: npt.NDArray[np.int64] | slice
+    unmerged: npt.NDArray[np.int64] | slice
     superseded: int
     hidden: Hidden
 
@@ -493,7 +499,8 @@ class Run:
         return infos
 
     def _tags_of(self, kind: str) -> dict[str, _Tag]:
-        self._read()
+        if not self._fresh:
+            self._read()
         if self._tags is None:
             self._tags = self._find_tags()
         return self._tags.get(kind, {})
@@ -556,14 +563,18 @@ class Run:
         if self._order is None:
             self._order = RunOrder(self._files, self._rules)
         places, superseded = self._order.points(tag, pieces)
+        rule = self._rules.duplicates
+        if places is None and self._steps is None and rule == "keep":
+            return _Shown(_EVERY, _EVERY, superseded, Hidden())
         steps = joined_steps(pieces)
+        if places is None:
+            places = np.arange(len(steps))
         restarted = len(steps) - len(places)
         steps = steps[places]
         if self._steps is not None:
             wanted = self._steps.mask(steps)
             places, steps = places[wanted], steps[wanted]
         unmerged, duplicates = places, 0
-        rule = self._rules.duplicates
         if rule in ("first", "last") or (rule == "mean" and kind == "scalars"):
             kept = one_each(steps, rule)
             duplicates = len(places) - len(kept)
@@ -598,8 +609,7 @@ class Run:
         shown = self._shown_of("scalars", tag)
         places = shown.places
         if self._rules.duplicates != "mean" or not shown.hidden.duplicates:
-            in_order = np.array_equal(places, np.arange(len(every)))
-            return every if in_order else every[places]
+            return every if places is _EVERY else every[places]
         unmerged = every[shown.unmerged]
         mean = mean_each(unmerged.steps, unmerged.values)
         return replace(every[places], values=mean, single=None)
@@ -630,7 +640,9 @@ class Run:
         files = self._read()
         report = RunReport([file.report for file in files])
         for file in files:
-            report.problems += [*file.problems, *self._strays(file)]
+            strays = self._strays(file)
+            report.problems += [*file.problems, *itertools.islice(strays, PROBLEMS_ALIKE)]
+            report.unlisted_problems += file.unlisted_problems + sum(1 for _ in strays)
         for kind in plugins.KINDS:
             for tag in self._tags_of(kind):
                 shown = self._shown_of(kind, tag)

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from tbio import bulk
 from tbio.columns import FileColumns, Wanted
+from tbio.errors import TbioError
 from tbio.extras import require
 from tbio.rules import Rules
 from tbio.run import Run, RunReport
@@ -38,7 +39,7 @@ _SLICES, _LEAST_SLICE = 4, 512
 _SCALAR_BYTES, _PLACE_BYTES = 48, 40
 
 
-class ValueTypeError(TypeError):
+class ValueTypeError(TbioError, TypeError):
     """Values that the value column of a stream does not hold exactly.
 
     Attributes:
@@ -379,6 +380,7 @@ def _merged(whole: RunReport, part: RunReport, tags: frozenset[str] | None) -> R
         whole.problems + problems,
         whole.hidden | part.hidden,
         whole.superseded + part.superseded,
+        max(whole.unlisted_problems, part.unlisted_problems),
     )
 
 

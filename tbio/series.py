@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tbio import migration, tensor
-from tbio.best import Mode, best
 from tbio.errors import DamageError, DecodeError
 from tbio.kinds import mesh
 from tbio.kinds.mesh import Mesh
+from tbio.optimum import Mode, best
 from tbio.places import Places
 from tbio.proto.event_pb2 import Event
 from tbio.proto.summary_pb2 import Summary, SummaryMetadata
@@ -170,7 +170,8 @@ class ScalarSeries(Series):
         """The point with the best finite value, the first of them among equals.
 
         Args:
-            mode: "min", "max", or "auto": what the words of the tag say, see `tbio.best.mode_of`.
+            mode: "min", "max", or "auto": what the words of the tag say, see
+                `tbio.optimum.mode_of`.
 
         Raises:
             TypeError: complex values.
@@ -213,7 +214,7 @@ class ValueSeries(Series, Generic[T]):
         wall_times: float64[n], seconds since the epoch, UTC.
         metadata: the tag's, as the log has it first in the run; empty where it has none.
 
-    Access raises:
+    Access raises the following, which say of which run, tag and step:
         DecodeError: a value that is not what its plugin says; `raw` still gives it.
         DamageError: the file was written anew since it was read.
         OSError: the file is gone, or forbids reading.
@@ -287,14 +288,39 @@ class ValueSeries(Series, Generic[T]):
             raise self._located(error, index) from error
 
     def _events(self) -> Iterator[Event]:
-        for index, event in enumerate(self.places.events()):
-            at, time = int(self.places.indexes[index]), self.wall_times[index]
-            same_time = event.wall_time == time or time != time
-            if event.step != self.steps[index] or not same_time or at >= len(event.summary.value):
-                file = self.places.readers[int(self.places.files[index])].file.name
-                what = "another event stands here now: the file was written anew"
-                raise DamageError(file, int(self.places.offsets[index]), "replaced", what)
+        events = self.places.events()
+        for index in range(len(self)):
+            try:
+                event = next(events)
+                if not self._is_of(event, index):
+                    file = self.places.readers[int(self.places.files[index])].file.name
+                    what = "another event stands here now: the file was written anew"
+                    raise DamageError(file, int(self.places.offsets[index]), "replaced", what)
+            except DamageError as error:
+                error.args = (f"{error} ({self._whose(index)})",)
+                raise
+            except OSError as error:
+                if error.errno is None:
+                    raise type(error)(f"{error} ({self._whose(index)})") from error
+                what = f"{error.strerror} ({self._whose(index)})"
+                raise OSError(error.errno, what, error.filename) from error
             yield event
+
+    def _whose(self, index: int) -> str:
+        """What a message says of a value."""
+        return f"run {brief(self.run)}, tag {brief(self.tag)}, step {self.steps[index]}"
+
+    def _is_of(self, event: Event, index: int) -> bool:
+        """Whether an event is the one that brought a value."""
+        at, time = int(self.places.indexes[index]), self.wall_times[index]
+        if event.step != self.steps[index] or not (event.wall_time == time or time != time):
+            return False
+        if at < 0:
+            return True
+        if at >= len(event.summary.value):
+            return False
+        value = event.summary.value[at]
+        return (value.tag or value.node_name) == self.tag
 
     def _value(self, index: int, event: Event) -> T:
         value: T = self._decoded(index, event)

@@ -23,7 +23,7 @@ from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 import numpy as np
 
-from tbio import best
+from tbio import optimum
 from tbio.errors import DecodeError, TbioWarning
 from tbio.kinds.hparams import RunHParams
 from tbio.selection import matcher
@@ -87,8 +87,9 @@ def sessions(
     Args:
         runs: name -> run, such as a `LogDir`.
         modes: glob of metric names -> "min" or "max": which of the values is ``.best``; the first
-            that matches counts. Where none does, the words of the tag tell (`tbio.best.mode_of`):
-            the least loss, the greatest accuracy. Where they do not, it is missing.
+            that matches counts. Where none does, the words of the tag tell
+            (`tbio.optimum.mode_of`): the least loss, the greatest accuracy. Where they do not, it
+            is missing.
         all_runs: also a row for each run that belongs to no session.
 
     Raises:
@@ -251,7 +252,7 @@ def _mode_of(modes: Mapping[str, Mode]) -> Callable[[str, str], Mode | None]:
             if matches(name):
                 return mode
         try:
-            return best.mode_of(tag)
+            return optimum.mode_of(tag)
         except ValueError:  # the tag does not tell
             return None
 

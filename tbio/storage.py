@@ -1,11 +1,13 @@
 """Where the bytes of a log are kept: local disk, an fsspec file system, an open file object.
 
 The rest of tbio sees a `File`: something with a name for messages, a state that tells whether it
-has changed, and bytes. Nothing here knows what is in them.
+has changed, and bytes. Nothing here knows what is in them. What goes wrong with any of them is an
+`OSError` that names the file, whatever the file system or the file object raises.
 """
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import posixpath
@@ -14,7 +16,7 @@ import stat
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO, NamedTuple, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol, TypeVar
 
 from tbio.extras import require
 
@@ -71,22 +73,153 @@ class File(ABC):
         return f"{type(self).__name__}({self.name!r})"
 
 
+#: The errno of errors that come without one, as those of fsspec do; EIO for any other.
+_NUMBERS: tuple[tuple[type[OSError], int], ...] = (
+    (FileNotFoundError, errno.ENOENT),
+    (PermissionError, errno.EACCES),
+    (IsADirectoryError, errno.EISDIR),
+    (NotADirectoryError, errno.ENOTDIR),
+    (TimeoutError, errno.ETIMEDOUT),
+)
+
+
+class _Naming:
+    """Makes what is raised inside of it an `OSError` that says what happened, and to which file.
+
+    Args:
+        passing: what is none of the file's doing.
+    """
+
+    __slots__ = ("_name", "_passing")
+
+    def __init__(
+        self, name: str, passing: tuple[type[Exception], ...] = (ImportError, MemoryError)
+    ) -> None:
+        self._name = name
+        self._passing = passing
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if not isinstance(error, Exception) or isinstance(error, self._passing):
+            return
+        if not isinstance(error, OSError):
+            number, what = errno.EIO, f"{type(error).__name__}: {error}"
+        elif error.errno is None:
+            number = next((n for one, n in _NUMBERS if isinstance(error, one)), errno.EIO)
+            what = str(error) if number == errno.EIO else ""
+        elif error.filename is None:
+            number, what = error.errno, error.strerror or ""
+        else:
+            return
+        raise OSError(number, what or os.strerror(number), self._name) from error
+
+
+class _Named:
+    """An open file whose errors name it."""
+
+    def __init__(self, stream: Any, name: str) -> None:
+        self._stream = stream
+        self._naming = _Naming(name)
+        self._into: Callable[[memoryview], int | None] | None = getattr(stream, "readinto", None)
+
+    def read(self, size: int, /) -> bytes:
+        with self._naming:
+            data: bytes | None = self._stream.read(size)
+            return _there(data)
+
+    def readinto(self, target: memoryview, /) -> int:
+        """Fill the target, or some of it; how many bytes, none at the end."""
+        if self._into is None:
+            piece = self.read(len(target))
+            target[: len(piece)] = piece
+            return len(piece)
+        with self._naming:
+            return _there(self._into(target))
+
+    def seek(self, offset: int, /) -> int:
+        with self._naming:
+            return int(self._stream.seek(offset))
+
+    def close(self) -> None:
+        with self._naming:
+            self._stream.close()
+
+
+T = TypeVar("T")
+
+
+def _there(read: T | None) -> T:
+    """What was read; None says that there is nothing yet, which is not the end."""
+    if read is None:
+        raise BlockingIOError(errno.EAGAIN, "there is nothing to be read yet")
+    return read
+
+
 class LocalFile(File):
-    """A file on disk, named by its path."""
+    """A regular file on disk, named by its path.
+
+    Whatever takes its place, a folder or a pipe that would keep its reader waiting, is an error.
+    """
 
     def __init__(self, path: str) -> None:
         self.name = path
 
     def open(self) -> ByteStream:
         """The file, without a buffer: whole chunks are read from it."""
-        return open(self.name, "rb", buffering=0)
+        return _Named(open(_open_regular(self.name), "rb", buffering=0), self.name)
 
     def state(self) -> FileState:
-        """Its size, and device and inode as its identity; a pipe or a device has neither."""
+        """Its size, device and inode as its identity, and its time of modification.
+
+        Raises:
+            OSError: it is gone, or no regular file.
+        """
         info = os.stat(self.name)
-        if not stat.S_ISREG(info.st_mode):
-            return FileState(None)
+        _check_regular(info, self.name)
         return FileState(info.st_size, (info.st_dev, info.st_ino), info.st_mtime_ns)
+
+
+def _check_regular(info: os.stat_result, path: str) -> None:
+    if stat.S_ISDIR(info.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    if not stat.S_ISREG(info.st_mode):
+        raise OSError(errno.EINVAL, "no regular file", path)
+
+
+_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0)
+#: A pipe without a writer is opened at once with this; for files it changes nothing.
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)
+
+
+def _open_regular(path: str) -> int:
+    try:
+        file = os.open(path, _READ | _NO_WAIT)
+    except BlockingIOError:  # somebody has a lease on the file, and gives it back now
+        file = os.open(path, _READ)
+    try:
+        _check_regular(os.fstat(file), path)
+    except BaseException:
+        os.close(file)
+        raise
+    return file
+
+
+class SpecialFile(File):
+    """A pipe or a device, named by its path: a stream that is read once."""
+
+    def __init__(self, path: str) -> None:
+        self.name = path
+
+    def open(self) -> ByteStream:
+        """The stream; waits for somebody to write into a pipe."""
+        return _Named(open(self.name, "rb", buffering=0), self.name)
+
+    def state(self) -> FileState:
+        """No size, and nothing else."""
+        os.stat(self.name)
+        return FileState(None)
 
 
 #: Where the file systems of fsspec tell of a file's last change, each in its own way.
@@ -106,18 +239,26 @@ class RemoteFile(File):
 
     def open(self) -> ByteStream:
         """The file, through the file system's own cache of blocks."""
-        opened: ByteStream = self._filesystem.open(self._path, "rb")
-        return opened
+        with _Naming(self.name):
+            return _Named(self._filesystem.open(self._path, "rb"), self.name)
 
     def state(self) -> FileState:
         """Its size, and what the file system says of its last change.
 
         Object stores have no identity that outlives a change.
+
+        Raises:
+            OSError: it is gone, or no regular file, or what else the file system raises.
         """
-        self._filesystem.invalidate_cache(self._path)
-        info = self._filesystem.info(self._path)
-        changed = [info.get(key) for key in _SIGNS_OF_CHANGE]
-        return FileState(info["size"], modified=changed)
+        with _Naming(self.name):
+            self._filesystem.invalidate_cache(self._path)
+            info = self._filesystem.info(self._path)
+            if info["type"] == "directory":
+                raise IsADirectoryError
+            if info["type"] == "other":  # as LocalFileSystem has it
+                raise OSError(errno.EINVAL, "no regular file")
+            changed = [info.get(key) for key in _SIGNS_OF_CHANGE]
+            return FileState(info["size"], modified=changed)
 
 
 class ObjectFile(File):
@@ -133,15 +274,17 @@ class ObjectFile(File):
 
     def open(self) -> ByteStream:
         """The object itself, back where it stood, behind a face that does not close it."""
-        if self._start is not None:
-            self._file.seek(self._start)
-        return _Borrowed(self._file, self._start or 0)
+        with _Naming(self.name):
+            if self._start is not None:
+                self._file.seek(self._start)
+        return _Named(_Borrowed(self._file, self._start or 0), self.name)
 
     def state(self) -> FileState:
         """Its size from where it stood, if it can seek."""
         if self._start is None:
             return FileState(None)
-        return FileState(self._file.seek(0, io.SEEK_END) - self._start)
+        with _Naming(self.name):
+            return FileState(self._file.seek(0, io.SEEK_END) - self._start)
 
 
 class _Borrowed:
@@ -151,7 +294,7 @@ class _Borrowed:
         self._file = file
         self._start = start
 
-    def read(self, size: int, /) -> bytes:
+    def read(self, size: int, /) -> bytes | None:
         return self._file.read(size)
 
     def seek(self, offset: int, /) -> int:
@@ -189,6 +332,23 @@ def inside(folder: str, path: str) -> str:
     return f"{head}{posixpath.join(inner, path)}{chain}"
 
 
+def is_inside(path: str, folder: str) -> bool:
+    """Whether what a path or URL names is below a folder, going by the names alone.
+
+    >>> is_inside("logs/run/x", "logs"), is_inside("logs2/x", "logs")
+    (True, False)
+    >>> is_inside("zip://logs/run::a.zip", "zip://::a.zip")
+    True
+    """
+    chain = ""
+    if (url := _URL.fullmatch(folder)) is not None:
+        head, inner, chain = url.groups()
+        folder = f"{head}{inner}" if inner in ("", "/") else f"{head}{inner.rstrip('/')}/"
+    else:
+        folder = os.path.join(folder, "")
+    return path.startswith(folder) and path.endswith(chain)
+
+
 def split(path: str) -> tuple[str, str]:
     """The folder of a path or URL, and the name in it.
 
@@ -207,18 +367,37 @@ def file_at(path: str) -> File | None:
 
     Raises:
         FileNotFoundError: there is nothing.
+        OSError: as the file system has it.
         MissingExtraError: a URL, and fsspec is not installed.
     """
     if is_url(path):
-        filesystem, inner = require("fsspec").url_to_fs(path)
-        if filesystem.isfile(inner):
-            return RemoteFile(filesystem, inner, path)
-        if filesystem.isdir(inner):
-            return None
-        raise FileNotFoundError(f"no such file or folder: {path}")
-    # A pipe or a device can be read like a file; only a folder cannot.
-    os.stat(path)
-    return None if os.path.isdir(path) else LocalFile(path)
+        filesystem, inner = _filesystem(path)
+        with _Naming(path):
+            if filesystem.isfile(inner):
+                return RemoteFile(filesystem, inner, path)
+            if filesystem.isdir(inner):
+                return None
+            filesystem.info(inner)  # both say no to whatever goes wrong; this tells what it is
+        raise FileNotFoundError(errno.ENOENT, "No such file or folder", path)
+    mode = os.stat(path).st_mode
+    if stat.S_ISDIR(mode):
+        return None
+    # Who names a pipe or a device wants it read.
+    return LocalFile(path) if stat.S_ISREG(mode) else SpecialFile(path)
+
+
+def _filesystem(url: str) -> tuple[Any, str]:
+    """The file system of a URL, and the path in it.
+
+    Raises:
+        OSError: as the file system has it.
+        ValueError: no such protocol.
+        MissingExtraError: fsspec is not installed.
+    """
+    fsspec = require("fsspec")
+    with _Naming(url, (ImportError, MemoryError, ValueError)):
+        filesystem, path = fsspec.url_to_fs(url)
+        return filesystem, path
 
 
 def child(folder: str, name: str) -> File | None:
@@ -228,7 +407,7 @@ def child(folder: str, name: str) -> File | None:
         MissingExtraError: the folder is a URL, and fsspec is not installed.
     """
     if is_url(folder):
-        filesystem, root = require("fsspec").url_to_fs(folder)
+        filesystem, root = _filesystem(folder)
         path = f"{root.rstrip('/')}/{name}"
         return (
             RemoteFile(filesystem, path, inside(folder, name)) if filesystem.isfile(path) else None
@@ -258,7 +437,7 @@ def inner_child(folder: str, path: str) -> File | None:
             raise outside
         return child(folder, inner)
     if is_url(folder):
-        folder = require("fsspec").url_to_fs(folder)[1]
+        folder = _filesystem(folder)[1]
     root = os.path.realpath(folder)
     try:
         found = os.path.realpath(os.path.join(root, path))
@@ -297,29 +476,44 @@ def read_bytes(file: File, limit: int | None = None) -> bytes:
 _MAX_WAYS = 4
 
 
-def walk(folder: str, wanted: Callable[[str], bool]) -> Iterator[tuple[str, list[File]]]:
+def walk(
+    folder: str,
+    wanted: Callable[[str], bool],
+    on_error: Callable[[OSError], None] | None = None,
+) -> Iterator[tuple[str, list[File]]]:
     """Every folder from ``folder`` down with the wanted files directly in it, sorted by name.
 
     A folder is named relative to ``folder`` with ``/`` between its parts, the first one ``"."``;
     bytes in it that are no UTF-8 are written as ``\\xff``. Links to folders are followed, but never
-    around a loop, and by four ways to one folder at most. Folders that vanish or forbid reading
-    while the walk is under way are passed over, as `os.walk` does; so are pipes and devices.
+    around a loop, and by four ways to one folder at most. Folders that forbid reading are passed
+    over, as `os.walk` does; so are pipes and devices.
 
     Args:
         wanted: says of a file's name, without folder, whether to look at it.
+        on_error: is told of each folder that cannot be listed, by an error with its path or URL as
+            ``filename``. What vanishes while the walk is under way is no error below ``folder``.
     """
-    return _walk_remote(folder, wanted) if is_url(folder) else _walk_local(folder, wanted)
+
+    def tell(error: OSError) -> None:
+        vanished = isinstance(error, (FileNotFoundError, NotADirectoryError))
+        if on_error is not None and not (vanished and error.filename != folder):
+            on_error(error)
+
+    return (_walk_remote if is_url(folder) else _walk_local)(folder, wanted, tell)
 
 
-def _walk_local(folder: str, wanted: Callable[[str], bool]) -> Iterator[tuple[str, list[File]]]:
+def _walk_local(
+    folder: str, wanted: Callable[[str], bool], tell: Callable[[OSError], None]
+) -> Iterator[tuple[str, list[File]]]:
     # The folders on the way from the root to each one still to be walked, by identity.
     ways: dict[str, frozenset[tuple[int, int]]] = {}
     linked: set[str] = set()  # folders behind a link
     walked: Counter[tuple[int, int]] = Counter()
-    for path, folders, names in os.walk(folder, followlinks=True):
+    for path, folders, names in os.walk(folder, onerror=tell, followlinks=True):
         try:
             info = os.stat(path)
-        except OSError:
+        except OSError as error:
+            tell(error)
             folders.clear()
             continue
         identity = (info.st_dev, info.st_ino)
@@ -351,15 +545,45 @@ def _as_text(path: str) -> str:
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def _walk_remote(folder: str, wanted: Callable[[str], bool]) -> Iterator[tuple[str, list[File]]]:
-    filesystem, root = require("fsspec").url_to_fs(folder)
-    filesystem.invalidate_cache(root)
+def _walk_remote(
+    folder: str, wanted: Callable[[str], bool], tell: Callable[[OSError], None]
+) -> Iterator[tuple[str, list[File]]]:
+    filesystem, root = _filesystem(folder)
     root = root.rstrip("/")
     folders: dict[str, list[File]] = {}
-    for path in sorted(filesystem.find(root)):
+    for path, kind in sorted(_listed(filesystem, root, folder, tell)):
         way = path[len(root) :].lstrip("/")
         relative, _, name = way.rpartition("/")
-        if wanted(name):
+        if wanted(name) and (kind == "file" or filesystem.isfile(path)):
             file = RemoteFile(filesystem, path, inside(folder, way))
             folders.setdefault(relative or ".", []).append(file)
     yield from sorted(folders.items())
+
+
+def _listed(
+    filesystem: Any, root: str, folder: str, tell: Callable[[OSError], None]
+) -> Iterator[tuple[str, str]]:
+    """Path and type of all that is no folder, from ``root`` down; ``folder`` is its URL."""
+    plain_find = require("fsspec").AbstractFileSystem.find
+    by_folder = type(filesystem).find is plain_find and not filesystem.async_impl
+    waiting = [root]
+    while waiting:
+        path = waiting.pop()
+        url = inside(folder, path[len(root) :].strip("/") or ".")
+        try:
+            with _Naming(url):
+                filesystem.invalidate_cache(path)
+                if by_folder:  # `find` would keep to itself what it could not list
+                    infos = filesystem.ls(path, detail=True)
+                else:  # many folders in one request
+                    infos = filesystem.find(path, detail=True).values()
+        except OSError as error:
+            error.filename = url  # fsspec has the bare path
+            tell(error)
+            continue
+        for info in infos:
+            name = info["name"].rstrip("/")
+            if (kind := info.get("type", "")) != "directory":
+                yield name, kind
+            elif by_folder and name != path.rstrip("/"):
+                waiting.append(name)

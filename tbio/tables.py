@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args, get_type_hi
 import numpy as np
 import numpy.typing as npt
 
-from tbio.errors import NotFoundError
+from tbio.errors import NotFoundError, TbioError
 from tbio.extras import require
 from tbio.series import ScalarSeries, joined
 
@@ -33,6 +33,10 @@ _INDEX_OF: dict[str, Callable[[ScalarSeries], Array]] = {
     "relative_time": lambda series: series.relative_times,
 }
 
+
+#: A wide table may have so many cells whatever is in them, and so many for each value.
+_MOST_CELLS = 1 << 28
+_MOST_CELLS_A_POINT = 64
 
 #: The dtype of a column without cells, by the type that they would have.
 _DTYPES: dict[Any, type] = {bool: np.bool_, int: np.int64, float: np.float64}
@@ -447,6 +451,10 @@ class WideTable:
 
     A tag that is called "run" or like the index has ``tag:`` put in front of its column's name.
 
+    Raises:
+        TbioError: more than 2**28 cells, of which there are values in less than one of 64: a small
+            log can ask for more memory than there is.
+
     Attributes:
         index: the index column's name.
         run: object[n] of ``str``.
@@ -470,6 +478,12 @@ class WideTable:
             for tag, places in part.places.items():
                 self.pieces.setdefault(tag, []).append((begin + places, part.series[tag]))
         self.pieces = dict(sorted(self.pieces.items()))
+        points, cells = sum(map(len, series)), len(self.at) * len(self.pieces)
+        if cells > _MOST_CELLS and cells > _MOST_CELLS_A_POINT * points:
+            raise TbioError(
+                f"{points:,} points in {len(self.at):,} rows of {len(self.pieces):,} tags are too "
+                f"few: take the long form, or index by another column than {index!r}"
+            )
 
     @cached_property
     def columns(self) -> dict[str, np.ma.MaskedArray[Any, Any]]:
@@ -491,12 +505,12 @@ class WideTable:
 
     def names(self) -> list[str]:
         """The columns' names, each of them once: run, the index, the tags."""
-        names = ["run", str(self.index)]
+        names = dict.fromkeys(["run", str(self.index)])  # in order, and quick to look into
         for tag in self.pieces:
             while tag in names:
                 tag = f"tag:{tag}"
-            names.append(tag)
-        return names
+            names[tag] = None
+        return list(names)
 
     def _table(self, columns: Iterable[Array]) -> Table:
         return Table(dict(zip(self.names(), [self.run, self.at, *columns], strict=True)))

@@ -38,6 +38,7 @@ MAX_RANK = 64
 #: than this is a few bytes that ask for much memory. A string will be an object of its own.
 _MOST_REPEATED = 1 << 24
 _MOST_REPEATED_STRINGS = 1 << 16
+_SHOWN_DIMS = 8
 
 
 class _Dtype(NamedTuple):
@@ -147,6 +148,19 @@ def dtype_name(number: int) -> str:
     """
     names = DataType.DESCRIPTOR.values_by_number
     return names[number].name if number in names else f"dtype {number}"
+
+
+def shape_text(proto: TensorProto) -> str:
+    """The shape as it is stored, for messages: a log may hold a million dimensions.
+
+    >>> shape_text(encode(np.zeros((2, 3)))), shape_text(encode(np.zeros((1,) * 30)))
+    ('[2, 3]', '[1, 1, 1, 1, 1, 1, 1, 1, ... (30 dimensions)]')
+    """
+    dims = proto.tensor_shape.dim
+    sizes = [str(dim.size) for dim in dims[:_SHOWN_DIMS]]
+    if len(dims) > _SHOWN_DIMS:
+        sizes.append(f"... ({len(dims)} dimensions)")
+    return f"[{', '.join(sizes)}]"
 
 
 def is_numeric(proto: TensorProto) -> bool:

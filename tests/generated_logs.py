@@ -876,7 +876,7 @@ class Damaging:
     """One thing done to the bytes of a file.
 
     Attributes:
-        how: of `_DAMAGES`.
+        how: of `DAMAGES`.
         record: near the beginning of which record, counted round.
         beside: so many bytes from there.
         length: of what is hit.
@@ -893,7 +893,7 @@ class Damaging:
         """The damaged bytes; ``starts`` says where records began before anything was done."""
         start = starts[self.record % len(starts)] if starts else 0
         at = min(max(start + self.beside, 0), len(data))
-        return _DAMAGES[self.how](data[:at], data[at:], self)
+        return DAMAGES[self.how](data[:at], data[at:], self)
 
 
 def _xor(data: bytes, bits: int) -> bytes:
@@ -911,7 +911,7 @@ def _header(length: int) -> bytes:
 
 
 #: name -> (bytes before the place, bytes behind it, what is asked for) -> bytes
-_DAMAGES: dict[str, Callable[[bytes, bytes, Damaging], bytes]] = {
+DAMAGES: dict[str, Callable[[bytes, bytes, Damaging], bytes]] = {
     "a bit": lambda head, rest, it: head + _xor(rest, 1 << it.seed % 8),
     "overwritten": lambda head, rest, it: head + _noise(it)[: len(rest)] + rest[it.length :],
     "zeros": lambda head, rest, it: head + bytes(min(it.length, len(rest))) + rest[it.length :],
@@ -933,7 +933,7 @@ _DAMAGES: dict[str, Callable[[bytes, bytes, Damaging], bytes]] = {
 }
 _DAMAGINGS = st.builds(
     Damaging,
-    how=st.sampled_from([*["a bit"] * 4, *_DAMAGES]),
+    how=st.sampled_from([*["a bit"] * 4, *DAMAGES]),
     record=st.integers(0, 2000),
     beside=_mixed((3, st.integers(-20, 60)), (1, st.integers(-6000, 6000))),
     length=_mixed(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -86,6 +87,24 @@ def test_check(logs: Path) -> None:
     assert done.stderr == "tbio: 2 event files: 1 damaged, 1 cut off\n"
 
 
+def test_a_folder_that_cannot_be_looked_into(
+    logs: Path, call: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scandir = os.scandir
+
+    def forbidding(path: str) -> object:
+        if os.fspath(path).endswith("bad"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", forbidding)
+    code, output, _ = call("check", logs)
+    assert code == 3
+    assert output.splitlines()[-1] == f"{logs}/bad  cannot be looked into: Permission denied"
+    code, output, _ = call("check", logs, "--json")
+    assert json.loads(output)["unlisted"] == {f"{logs}/bad": "Permission denied"}
+
+
 def test_remarks_are_no_faults(logs: Path) -> None:
     done = command("check", logs, "--runs", "good", "--tags", "l*")
     assert done.returncode == 0
@@ -97,7 +116,7 @@ def test_check_as_json(logs: Path) -> None:
     assert done.returncode == 3
     shown = json.loads(done.stdout)
     (file,) = shown.pop("files")
-    assert shown == {"sound": False}
+    assert shown == {"sound": False, "unlisted": {}}
     fault, *remarks = file.pop("findings")
     assert file == {
         "run": "bad",
@@ -107,6 +126,8 @@ def test_check_as_json(logs: Path) -> None:
         "compression": "",
         "records": 4,
         "events": 4,
+        "unverified": "",
+        "unverified_records": 0,
         "lost_bytes": 7,
     }
     assert fault == {
@@ -213,6 +234,113 @@ def test_repair_in_place(logs: Path) -> None:
     again = command("repair", logs, "--in-place")
     assert again.returncode == 0
     assert again.stderr == "tbio: 2 files: 2 sound\n"
+
+
+TEXT = {"dtype": 7, "tensor_shape": {"dim": [{"size": 1}]}, "string_val": [b"words"]}
+WRONG = {"tag": "wrong", "metadata": {"plugin_data": {"plugin_name": "scalars"}}, "tensor": TEXT}
+ODD: dict[str, bytes] = {
+    "a wall time": encode_record(Event(step=1, wall_time=math.nan).SerializeToString()),
+    "a value": encode_record(
+        Event(step=1, wall_time=1.0, summary={"value": [{"tag": "nothing"}]}).SerializeToString()
+    ),
+    "a tail": point(1)[:-3],
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_all_commands_go_by_the_same_rule(
+    tmp_path: Path, odd: str, call: Callable[..., tuple[int, str, str]]
+) -> None:
+    """What is a remark for one is none of a fault for another."""
+    (tmp_path / NAME).write_bytes(SOUND + ODD[odd])
+    for arguments in (("check", tmp_path), ("ls", tmp_path), ("export", tmp_path, "-")):
+        assert call(*arguments)[0] == 0, arguments
+    wrong = Event(step=1, wall_time=1.0, summary={"value": [WRONG]})
+    (tmp_path / f"{NAME}.2").write_bytes(encode_record(wrong.SerializeToString()))
+    for arguments in (("check", tmp_path), ("ls", tmp_path), ("export", tmp_path, "-")):
+        assert call(*arguments)[0] == 3, arguments
+
+
+def test_options_that_mean_nothing_here(call: Callable[..., tuple[int, str, str]]) -> None:
+    for name in ("check", "repair"):
+        _, told, _ = call(name, "--help")
+        assert "--restarts" not in told
+        assert "--unverified" in told
+    assert "--restarts" in call("ls", "--help")[1]
+
+
+def test_a_million_of_one_sort_are_a_line(
+    tmp_path: Path, call: Callable[..., tuple[int, str, str]]
+) -> None:
+    nan = b"".join(point(step, math.nan) for step in range(3000))
+    clocks = encode_record(Event(step=1, wall_time=math.nan).SerializeToString()) * 3000
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / NAME).write_bytes(nan + clocks + encode_record(b"\xff") * 3000)
+    code, output, _ = call("check", tmp_path / "logs")
+    assert code == 3
+    assert len(output) < 1500
+    assert [line.split(":")[0] for line in output.splitlines()[1:]] == [
+        "  fault   3,000 sound records that are no Events (51,000 bytes)",
+        "  remark  3,000 NaNs",
+        "  remark  3,000 wall times that are no numbers",
+    ]
+    _, output, _ = call("check", tmp_path / "logs", "--json")
+    assert [one["count"] for one in json.loads(output)["files"][0]["findings"]] == [3000] * 3
+    code, output, _ = call("repair", tmp_path / "logs", tmp_path / "out")
+    assert code == 3
+    assert len(output) < 1500
+    code, _, told = call("ls", tmp_path / "logs")
+    assert code == 3
+    assert len(told.splitlines()) < 30
+
+
+@pytest.mark.parametrize(("words", "said"), [("check", "checking"), ("repair", "repairing")])
+def test_a_progress_bar_on_a_terminal(logs: Path, tmp_path: Path, words: str, said: str) -> None:
+    ours, theirs = pty.openpty()
+    more = [tmp_path / "out"] if words == "repair" else []
+    done = subprocess.run(
+        [sys.executable, "-m", "tbio", words, logs, *more],
+        stderr=theirs,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
+        check=False,
+    )
+    os.close(theirs)
+    shown = os.read(ours, 100_000).decode()
+    os.close(ours)
+    assert done.returncode == 3
+    assert f"{said} files" in shown
+    assert said.encode() not in done.stdout
+
+
+def test_images_that_cannot_be_decoded(
+    tmp_path: Path, call: Callable[..., tuple[int, str, str]]
+) -> None:
+    value = {"tag": "i", "image": {"width": 1, "height": 1, "encoded_image_string": b"<html>"}}
+    event = Event(step=7, wall_time=1.0, summary={"value": [value]})
+    (tmp_path / NAME).write_bytes(SOUND + encode_record(event.SerializeToString()))
+    assert call("check", tmp_path)[0] == 0
+    code, output, _ = call("check", tmp_path, "--decode")
+    assert code == 3
+    assert f"value that cannot be decoded: byte {len(SOUND)}, tag 'i', step 7, 6 by" in output
+
+
+def test_records_that_cannot_be_verified(
+    tmp_path: Path, call: Callable[..., tuple[int, str, str]]
+) -> None:
+    data = b"".join(SOUND[at : at + SIZE - 4] + b"same" for at in range(0, 3 * SIZE, SIZE))
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    (logs / NAME).write_bytes(data)
+    code, output, _ = call("check", logs)
+    assert code == 3
+    assert "cannot be verified" in output
+    code, output, _ = call("check", logs, "--unverified", "read")
+    assert code == 0
+    assert output == f"{logs}/{NAME}  sound (3 events, {3 * SIZE} B, 3 not verified)\n"
+    out = tmp_path / "out"
+    assert call("repair", logs, out, "--unverified", "read")[0] == 0
+    assert (out / NAME).read_bytes() == SOUND
 
 
 def test_repair_usage(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import tracemalloc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +17,8 @@ from tensorboard.summary.writer import record_writer as tensorboard_records
 
 from tbio import RecordWriter, WriterClosedError
 from tbio.errors import DamageError
-from tbio.masked_crc import masked_crc
+from tbio.headers import find_headers
+from tbio.masked_crc import crc32c, masked_crc
 from tbio.record import (
     FOOTER_BYTES,
     HEADER_BYTES,
@@ -27,7 +28,6 @@ from tbio.record import (
     Record,
     RecordDecoder,
     encode_record,
-    find_headers,
     is_record_header,
 )
 
@@ -206,6 +206,178 @@ def test_the_bytes_are_taken_though_the_iterator_is_not_drawn() -> None:
     decoder = RecordDecoder()
     decoder.feed(encode_record(b"one"))
     assert list(decoder.feed(encode_record(b"two"))) == records_of([b"one", b"two"])
+
+
+# ------------------------------------------------------------------ word for word
+
+
+def is_header(stream: bytes, at: int) -> bool:
+    head = stream[at : at + HEADER_BYTES]
+    return (
+        len(head) == HEADER_BYTES
+        and int.from_bytes(head[:8], "little") <= MAX_PAYLOAD_BYTES
+        and head == header(int.from_bytes(head[:8], "little"))
+    )
+
+
+def end_of(stream: bytes, at: int) -> int:
+    """Where the record ends that has its header here."""
+    return at + int.from_bytes(stream[at : at + 8], "little") + HEADER_BYTES + FOOTER_BYTES
+
+
+def word_for_word(stream: bytes) -> list[Item]:
+    """What the module says of a whole stream, done byte by byte."""
+    items: list[Item] = []
+    at = 0
+    while at < len(stream):
+        kind: DamageKind = "length"
+        if len(stream) - at < HEADER_BYTES:
+            kind = "truncated"
+        elif is_header(stream, at):
+            end = end_of(stream, at)
+            payload = stream[at + HEADER_BYTES : end - FOOTER_BYTES]
+            if end > len(stream):
+                kind = "truncated"
+            elif encode_record(payload) == stream[at:end]:
+                items.append(Record(at, payload))
+                at = end
+                continue
+            else:
+                kind = "payload"
+                if end == len(stream) or is_header(stream, end):
+                    items.append(Damage(at, end - at, kind))
+                    at = end
+                    continue
+        behind = len(stream)
+        unfinished = None
+        for place in range(at + 1, len(stream) - HEADER_BYTES + 1):
+            if not is_header(stream, place):
+                continue
+            end = end_of(stream, place)
+            if end > len(stream):
+                unfinished = place if unfinished is None else unfinished
+            elif encode_record(stream[place + HEADER_BYTES : end - FOOTER_BYTES]) == stream[
+                place:end
+            ] and not (
+                kind == "truncated"
+                and end + HEADER_BYTES <= len(stream)
+                and not is_header(stream, end)
+            ):
+                behind = place
+                break
+        if behind < len(stream):
+            kind = "length" if kind == "truncated" else kind
+        elif kind == "length" and not any(stream[at:]):
+            kind = "zeros"
+        elif kind != "truncated" and unfinished is not None:
+            items.append(Damage(at, unfinished - at, kind))
+            at, kind = unfinished, "truncated"
+        items.append(Damage(at, behind - at, kind))
+        at = behind
+    return items
+
+
+#: Headers side by side, whose records would overlap.
+HEADERS = st.lists(st.integers(0, 300).map(header), min_size=5, max_size=30).map(b"".join)
+
+
+@pytest.mark.parametrize("checked", [4, 0])
+@settings(max_examples=300, deadline=None)
+@given(st.lists(STRETCHES | HEADERS, max_size=8).map(b"".join), st.data())
+def test_word_for_word(checked: int, stream: bytes, data: st.DataObject) -> None:
+    cut = data.draw(st.integers(0, len(stream)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tbio.record._CHECKED", checked)
+        assert decoded([stream]) == word_for_word(stream)
+        assert decoded([stream[:cut], stream[cut:]]) == word_for_word(stream)
+
+
+# ------------------------------------------------------------------ headers that lie
+
+
+def to_the_end(size: int) -> bytes:
+    """Headers whose records would all go on to the end."""
+    at = range(0, size - 100, HEADER_BYTES)
+    return b"#" + b"".join(header(size - begin - 50) for begin in at) + b"#" * 200
+
+
+def all_over(size: int) -> bytes:
+    """Headers whose records would end anywhere."""
+    at = range(0, size - 100, HEADER_BYTES)
+    return b"#" + b"".join(header(9 + begin * 7919 % (size - begin)) for begin in at) + b"#" * size
+
+
+def between_records(size: int) -> bytes:
+    """Sound records, and between them headers whose records would be half of the stream."""
+    lies = b"".join(header(size // 2 + i) for i in range(20))
+    return (b"#" + lies + encode_record(b"sound")) * (size // 260)
+
+
+LYING: dict[str, tuple[Callable[[int], bytes], int]] = {
+    "to the end": (to_the_end, 0),
+    "all over": (all_over, 0),
+    "between records": (between_records, (1 << 16) // 260),
+}
+
+
+@pytest.mark.parametrize("name", LYING)
+def test_a_search_goes_over_no_byte_again_and_again(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lying, sound = LYING[name]
+    stream = lying(1 << 16)
+    checked = 0
+
+    def counting(data: bytes, crc: int = 0) -> int:
+        nonlocal checked
+        checked += len(data)
+        return crc32c(data, crc)
+
+    for module in ("record", "span_crcs"):
+        monkeypatch.setattr(f"tbio.{module}.crc32c", counting)
+    items = decoded([stream], end=len(stream))
+    assert [item.payload for item in items if isinstance(item, Record)] == [b"sound"] * sound
+    assert checked < 20 * len(stream)  # and one by one would take more than 1000
+
+
+def test_a_record_behind_many_that_lie() -> None:
+    behind = encode_record(b"sound" * 1000)
+    stream = to_the_end(20_000) + behind + to_the_end(5_000)
+    items = decoded([stream[at : at + 4096] for at in range(0, len(stream), 4096)])
+    assert [item for item in items if isinstance(item, Record)] == [
+        Record(len(to_the_end(20_000)), b"sound" * 1000)
+    ]
+
+
+def test_what_is_longer_than_asked_for_is_damage() -> None:
+    small, large = encode_record(b"small"), encode_record(bytes(101))
+    stream = small + large + small
+    decoder = RecordDecoder(most=100)
+    items = [*decoder.feed(stream), *decoder.finish()]
+    assert items == [
+        Record(0, b"small"),
+        Damage(len(small), len(large), "length"),
+        Record(len(small + large), b"small"),
+    ]
+    assert decoded([stream]) == records_of([b"small", bytes(101), b"small"])
+
+
+def test_a_length_that_is_not_wanted_costs_no_memory() -> None:
+    decoder = RecordDecoder(most=1 << 20)
+    tracemalloc.start()
+    try:
+        items = [*decoder.feed(header(1 << 30))]
+        for _ in range(64):
+            items += decoder.feed(bytes(1 << 20))
+        items += decoder.feed(encode_record(b"behind"))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert items == [
+        Damage(0, (64 << 20) + HEADER_BYTES, "length"),
+        Record((64 << 20) + HEADER_BYTES, b"behind"),
+    ]
+    assert peak < 8 << 20
 
 
 # ------------------------------------------------------------------ what damage costs
@@ -418,8 +590,15 @@ def naive_headers(data: bytes, start: int) -> list[int]:
     ]
 
 
+def headers_in(data: bytes | bytearray, start: int) -> list[int]:
+    return [at for places in find_headers(data, start) for at in places.tolist()]
+
+
 ZERO_HEAVY = st.lists(
     st.one_of(
+        st.lists(st.integers(0, 3), max_size=20).map(
+            lambda ints: struct.pack(f"<{len(ints)}q", *ints)
+        ),
         st.integers(0, 30).map(bytes),
         st.sampled_from([0, 1, 255, 256, 2**16, 2**24, 2**31 - 1, 2**31, 2**32, 2**63]).map(header),
         st.integers(0, 2**31).map(header),
@@ -432,19 +611,43 @@ ZERO_HEAVY = st.lists(
 @settings(max_examples=200, deadline=None)
 @given(ZERO_HEAVY, st.integers(0, 20))
 def test_find_headers(data: bytes, start: int) -> None:
-    assert list(find_headers(data, start)) == naive_headers(data, start)
-    assert list(find_headers(bytearray(data), start)) == naive_headers(data, start)
+    assert headers_in(data, start) == naive_headers(data, start)
+    assert headers_in(bytearray(data), start) == naive_headers(data, start)
+
+
+@settings(max_examples=100, deadline=None)
+@given(ZERO_HEAVY, st.sampled_from([0, 0x062DC0B3]))
+def test_find_headers_with_other_checksums(data: bytes, constant: int) -> None:
+    data = data.replace(header(1)[8:], struct.pack("<I", crc32c(struct.pack("<Q", 1))))
+    data = data.replace(header(256)[8:], struct.pack("<I", constant))
+
+    def found(unmasked: bool, constant: int | None) -> list[int]:
+        pieces = find_headers(data, unmasked=unmasked, constant=constant)
+        return [at for places in pieces for at in places.tolist()]
+
+    def is_there(at: int, unmasked: bool, other: int | None) -> bool:
+        length, stored = struct.unpack_from("<QI", data, at)
+        if length > MAX_PAYLOAD_BYTES:
+            return False
+        if stored == masked_crc(data[at : at + 8]) or (length and stored == other):
+            return True
+        return unmasked and bool(stored == crc32c(data[at : at + 8]))
+
+    for unmasked in (False, True):
+        for other in (None, constant):
+            there = range(len(data) - HEADER_BYTES + 1)
+            assert found(unmasked, other) == [at for at in there if is_there(at, unmasked, other)]
 
 
 def test_find_headers_across_its_pieces() -> None:
-    # It goes through the data in pieces of 1 MiB.
-    edge = 1 << 20
-    at = [edge - 20, edge - 5, edge + 7, 2 * edge - 12]
-    data = bytearray(b"\x01" * (2 * edge))
+    # They grow to 64 KiB: these places are where one ends and the next begins.
+    edges = [256, 1280, 5376, 21760, 87296, 152832]
+    at = [edge + by for edge in edges for by in (-20, -5, 7)]
+    data = bytearray(b"\x01" * 160_000)
     for position in at:
         data[position : position + HEADER_BYTES] = header(position)
-    assert list(find_headers(data)) == at
-    assert list(find_headers(data, edge - 19)) == at[1:]
+    assert headers_in(data, 0) == at
+    assert headers_in(data, at[0] + 1) == at[1:]
 
 
 def test_is_record_header() -> None:

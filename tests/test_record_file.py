@@ -5,21 +5,25 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import random
+import tracemalloc
 import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+import tbio
 from tbio.errors import DamageError, TbioWarning
 from tbio.event_file import EventFileReader
+from tbio.masked_crc import masked_crc
 from tbio.proto.event_pb2 import Event
-from tbio.record import Damage, encode_record
-from tbio.record_file import OnDamage, RecordFileReader
+from tbio.record import MAX_PAYLOAD_BYTES, Damage, encode_record
+from tbio.record_file import FileReport, OnDamage, RecordFileReader, Stream
 from tbio.storage import LocalFile, ObjectFile
 
 if TYPE_CHECKING:
@@ -541,6 +545,305 @@ def test_damage_inside_a_gzip(tmp_path: Path) -> None:
     reader = reader_of(path, "ignore")
     assert steps(reader) == [at for at in range(20) if at != 5]
     assert reader.report.damages == [Damage(STARTS[5], len(FRAMES[5]), "payload")]
+
+
+def by_the_byte(data: bytes) -> bytes:
+    """What can be inflated before the first wrong byte."""
+    inflate, found = zlib.decompressobj(wbits=47), b""
+    for at in range(len(data)):
+        try:
+            found += inflate.decompress(data[at : at + 1])
+        except zlib.error:
+            break
+        if inflate.eof:
+            break
+    return found
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from([GZIP, zlib.compress(STREAM * 9), zlib.compress(bytes(5000))]), st.data())
+def test_all_before_the_first_wrong_byte_is_inflated(data: bytes, draw: st.DataObject) -> None:
+    at = draw.draw(st.integers(12, len(data) - 9))
+    damaged = data[:at] + draw.draw(st.binary(min_size=1, max_size=3)) + data[at + 1 :]
+    stream = Stream(io.BytesIO(damaged), len(damaged), 0)
+    assert b"".join(stream) == by_the_byte(damaged)
+    assert stream.position == len(by_the_byte(damaged))
+
+
+@pytest.mark.parametrize("start", [b"\x1f\x8b", b"\x78\x01", b"\x78\x9c", b"\x78\xda"])
+def test_a_damaged_length_that_looks_like_compression(tmp_path: Path, start: bytes) -> None:
+    """Of the first record; all others are read."""
+    path = tmp_path / "x.tfevents"
+    path.write_bytes(start + STREAM[2:])
+    reader = reader_of(path, "ignore")
+    assert steps(reader) == list(range(1, 20))
+    assert reader.report.compression == ""
+    assert reader.report.damages == [Damage(0, len(FRAMES[0]), "length")]
+
+
+# ------------------------------------------------------------------ decompression bombs
+
+
+def header_of(length: int) -> bytes:
+    packed = length.to_bytes(8, "little")
+    return packed + masked_crc(packed).to_bytes(4, "little")
+
+
+def gzip_of(parts: Iterator[bytes]) -> bytes:
+    deflate = zlib.compressobj(1, wbits=31)
+    return b"".join([*map(deflate.compress, parts), deflate.flush()])
+
+
+def test_a_small_gzip_that_claims_gigabytes(tmp_path: Path) -> None:
+    def bomb() -> Iterator[bytes]:
+        yield STREAM
+        yield header_of(MAX_PAYLOAD_BYTES)
+        for _ in range(80):
+            yield bytes(1 << 20)
+        yield STREAM
+
+    path = tmp_path / "x.tfevents"
+    path.write_bytes(gzip_of(bomb()))
+    assert path.stat().st_size < 1 << 19
+    reader = reader_of(path, "ignore")
+    tracemalloc.start()
+    try:
+        assert steps(reader) == [*range(20), *range(20)]
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 << 20
+    assert reader.report.damages == [Damage(len(STREAM), 12 + (80 << 20), "length")]
+
+
+@pytest.mark.parametrize("over", [0, 1])
+@pytest.mark.parametrize("noise", [0, 1 << 13])
+def test_the_longest_record_of_a_compressed_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noise: int, over: int
+) -> None:
+    """So many bytes, or so many times the bytes of the file; in a plain file any."""
+    monkeypatch.setattr("tbio.record_file._LEAST_LIMIT", 1 << 18)
+    small = encode_record(random.Random(0).randbytes(noise))
+
+    def file_with(length: int) -> bytes:
+        return gzip.compress(small + encode_record(bytes(length)) + small, mtime=0)
+
+    limit = 1 << 18
+    if noise:  # it adds to the file what it takes itself, once
+        while limit < 32 * len(file_with(limit + 1)):
+            limit = 32 * len(file_with(limit + 1))
+        while limit > 32 * len(file_with(limit)):
+            limit -= 1
+    assert (limit > 1 << 18) == bool(noise)
+    path = tmp_path / "x.tfevents"
+    path.write_bytes(file_with(limit + over))
+    reader = RecordFileReader(LocalFile(str(path)), "ignore")
+    lengths = [len(record.payload) for record in reader.records()]
+    assert lengths == [noise, *([] if over else [limit]), noise]
+    lost = Damage(len(small), limit + over + 16, "length")
+    assert reader.report.damages == [lost] * over
+    plain = RecordFileReader(ObjectFile(io.BytesIO(gzip.decompress(path.read_bytes()))), "raise")
+    assert [len(payload) for payload in payloads(plain)] == [noise, limit + over, noise]
+
+
+def test_zeros_behind_a_gzip_take_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "x.tfevents"
+    path.write_bytes(GZIP + bytes(16 << 20))
+    reader = reader_of(path)
+    tracemalloc.start()
+    try:
+        assert steps(reader) == list(range(20))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 6 << 20
+    assert (reader.report.tail, reader.report.damages) == (None, [])
+
+
+def test_a_member_for_each_byte(tmp_path: Path) -> None:
+    path = tmp_path / "x.tfevents"
+    members = [gzip.compress(bytes([byte]), mtime=0) for byte in range(256)]
+    path.write_bytes(b"".join(members[byte] for byte in STREAM))
+    assert steps(reader_of(path)) == list(range(20))
+
+
+# ------------------------------------------------------------------ batch, follow and events
+
+
+class Outcome(NamedTuple):
+    """What is read of a file.
+
+    Attributes:
+        steps: of its events.
+        damages: in its report.
+        tail: where the file ends inside a record: its offset.
+    """
+
+    steps: list[int]
+    damages: list[Damage]
+    tail: Damage | None = None
+
+
+ALL = list(range(20))
+SEVEN = STARTS[7]
+#: gzip and zlib without compression: a prefix of these is a prefix of the stream.
+STORED = gzip.compress(STREAM, 0, mtime=0)
+STORED_BEGINS = STORED.index(STREAM)
+ZLIB_STORED = zlib.compress(STREAM, 0)
+MANY_STORED = gzip.compress(STREAM + b"#" * 30 + STREAM + bytes(50), 0, mtime=0)
+
+#: name -> the bytes of a file, and what is read of them, in whatever way.
+FILES: dict[str, tuple[bytes, Outcome]] = {
+    "sound": (STREAM, Outcome(ALL, [])),
+    "empty": (b"", Outcome([], [])),
+    "cut off in a payload": (
+        STREAM[: SEVEN + 20],
+        Outcome(ALL[:7], [], Damage(SEVEN, 20, "truncated")),
+    ),
+    "cut off in a header": (
+        STREAM[: SEVEN + 5],
+        Outcome(ALL[:7], [], Damage(SEVEN, 5, "truncated")),
+    ),
+    "garbage before": (
+        b"#" * 25 + STREAM,
+        Outcome(ALL, [Damage(0, 25, "length")]),
+    ),
+    "garbage between": (
+        STREAM[:SEVEN] + b"#" * 25 + STREAM[SEVEN:],
+        Outcome(ALL, [Damage(SEVEN, 25, "length")]),
+    ),
+    "garbage after": (
+        STREAM + b"#" * 25,
+        Outcome(ALL, [Damage(len(STREAM), 25, "length")]),
+    ),
+    "garbage before, between and after": (
+        b"#" * 9 + STREAM[:SEVEN] + b"#" * 25 + STREAM[SEVEN:] + b"#" * 70,
+        Outcome(
+            ALL,
+            [
+                Damage(0, 9, "length"),
+                Damage(9 + SEVEN, 25, "length"),
+                Damage(34 + len(STREAM), 70, "length"),
+            ],
+        ),
+    ),
+    "zeros behind": (
+        STREAM + bytes(100),
+        Outcome(ALL, [Damage(len(STREAM), 100, "zeros")]),
+    ),
+    "a few zeros behind": (
+        STREAM + bytes(7),
+        Outcome(ALL, [], Damage(len(STREAM), 7, "truncated")),
+    ),
+    "zeros from inside a record": (
+        STREAM[: SEVEN + 20] + bytes(len(STREAM) - SEVEN - 20),
+        Outcome(ALL[:7], [Damage(SEVEN, len(STREAM) - SEVEN, "payload")]),
+    ),
+    "zeros between": (
+        STREAM[:SEVEN] + bytes(64) + STREAM[SEVEN:],
+        Outcome(ALL, [Damage(SEVEN, 64, "length")]),
+    ),
+    "only zeros": (bytes(1024), Outcome([], [Damage(0, 1024, "zeros")])),
+    "text": (b"step,loss\n1,0.5\n" * 20, Outcome([], [Damage(0, 320, "length")])),
+    "a picture": (
+        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(range(256)),
+        Outcome([], [Damage(0, 272, "length")]),
+    ),
+    "a few bytes of text": (b"hello\n", Outcome([], [], Damage(0, 6, "truncated"))),
+    "gzip": (GZIP, Outcome(ALL, [])),
+    "zlib": (zlib.compress(STREAM), Outcome(ALL, [])),
+    "gzip cut off in a record": (
+        STORED[: STORED_BEGINS + SEVEN + 20],
+        Outcome(ALL[:7], [], Damage(SEVEN, 20, "truncated")),
+    ),
+    "gzip cut off between records": (
+        STORED[: STORED_BEGINS + SEVEN],
+        Outcome(ALL[:7], [], Damage(SEVEN, 0, "truncated")),
+    ),
+    "gzip cut off in its last bytes": (
+        GZIP[:-3],
+        Outcome(ALL, [], Damage(len(STREAM), 0, "truncated")),
+    ),
+    "gzip cut off in its header": (GZIP[:11], Outcome([], [], Damage(0, 11, "truncated"))),
+    "zlib cut off in a record": (
+        ZLIB_STORED[: ZLIB_STORED.index(STREAM) + SEVEN + 20],
+        Outcome(ALL[:7], [], Damage(SEVEN, 20, "truncated")),
+    ),
+    "garbage before gzip": (
+        b"#" * 25 + GZIP,
+        Outcome([], [Damage(0, 25 + len(GZIP), "length")]),
+    ),
+    "garbage behind gzip": (
+        GZIP + b"#" * 25,
+        Outcome(ALL, [Damage(len(STREAM), 0, "compression")]),
+    ),
+    "garbage and zeros in gzip": (
+        MANY_STORED,
+        Outcome(
+            ALL + ALL,
+            [Damage(len(STREAM), 30, "length"), Damage(2 * len(STREAM) + 30, 50, "zeros")],
+        ),
+    ),
+    "gzip with a wrong byte": (
+        STORED[:SEVEN] + b"?" + STORED[SEVEN + 1 :],
+        Outcome(
+            [*ALL[:6], *ALL[7:]],
+            [Damage(STARTS[6], len(FRAMES[6]), "payload"), Damage(len(STREAM), 0, "compression")],
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_way_of_reading(tmp_path: Path, name: str) -> None:
+    data, outcome = FILES[name]
+    path = tmp_path / "x.tfevents"
+    path.write_bytes(data)
+    reader = reader_of(path, "ignore")
+    assert steps(reader) == outcome.steps
+    assert (reader.report.damages, cut_off_in(reader.report)) == outcome[1:]
+    events = tbio.read_events(path, on_damage="ignore")
+    assert [event.step for event in events] == outcome.steps
+    logs = tbio.open(path, on_damage="ignore", restarts="keep")
+    assert steps_of(logs) == outcome.steps
+    (report,) = logs["."].report.files
+    assert (report.damages, cut_off_in(report)) == outcome[1:]
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        assert steps_of(tbio.open(path, restarts="keep")) == outcome.steps
+    assert len(told) == bool(outcome.damages)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_following(tmp_path: Path, name: str) -> None:
+    """The file grows while it is read: in the end it comes to the same."""
+    data, outcome = FILES[name]
+    path = tmp_path / "x.tfevents"
+    path.touch()
+    logs = tbio.open(path, on_damage="ignore", restarts="keep")
+    reader = reader_of(path, "ignore")
+    read = steps(reader)
+    for begin in range(0, len(data), 333):
+        append(path, data[begin : begin + 333])
+        read += steps(reader)
+        logs.reload()
+        assert steps_of(logs) == read
+    assert read == outcome.steps
+    (report,) = logs["."].report.files
+    lost = sum(damage.length for damage in outcome.damages)
+    for one in (report, reader.report):
+        assert one.lost_bytes == lost
+        assert cut_off_in(one) == outcome.tail
+
+
+def cut_off_in(report: FileReport) -> Damage | None:
+    tail = report.tail
+    return tail if tail is not None and tail.kind == "truncated" else None
+
+
+def steps_of(logs: tbio.LogDir) -> list[int]:
+    series = logs["."].scalars.get("loss")
+    return [] if series is None else series.steps.tolist()
 
 
 # ------------------------------------------------------------------ file objects

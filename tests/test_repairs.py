@@ -153,6 +153,22 @@ def test_a_compressed_file_comes_out_plain(tmp_path: Path) -> None:
     assert len(events_in(tmp_path / "out" / f"{NAME}.gz")) == 5
 
 
+@pytest.mark.parametrize("in_place", [False, True])
+def test_records_without_checksums_get_them_on_request(tmp_path: Path, in_place: bool) -> None:
+    logs, out = tmp_path / "logs", tmp_path / "out"
+    logs.mkdir()
+    data = b"".join(part[:-4] + b"\x12\x34\x56\x78" for part in SOUND)
+    (logs / NAME).write_bytes(data)
+    where: dict[str, Any] = {"in_place": True} if in_place else {"destination": out}
+    (file,) = tbio.repair(logs, **where).files
+    assert (file.outcome, file.why) == ("left", "not a single event in it")
+    assert tree(logs) == {NAME: data}
+    (file,) = tbio.repair(logs, **where, unverified="read").files
+    assert (file.outcome, file.events, file.findings) == ("repaired", len(SOUND), ())
+    assert tree(logs if in_place else out)[NAME] == b"".join(SOUND)
+    assert tree(logs) == ({NAME: b"".join(SOUND), KEPT: data} if in_place else {NAME: data})
+
+
 def test_links(logs: Path, tmp_path: Path) -> None:
     (tmp_path / "secret").mkdir()
     (tmp_path / "secret" / NAME).write_bytes(SOUND[0])
@@ -225,7 +241,9 @@ def test_a_url_and_names_that_lead_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["../x", "a/../../x", "/etc/x", "a//x", "x\0y", "", "."])
 def test_no_target_is_outside(tmp_path: Path, name: str) -> None:
     (tmp_path / "logs").mkdir()
-    copy = repairs._Copy(str(tmp_path / "logs"), str(tmp_path / "out"), 1)
+    copy = repairs._Copy(
+        repairs._Salvager("skip"), str(tmp_path / "logs"), str(tmp_path / "out"), 1
+    )
     with pytest.raises(ValueError, match="leads out"):
         copy._target(name)
     assert sorted(os.listdir(tmp_path)) == ["logs", "out"]
@@ -318,13 +336,10 @@ def test_in_place(logs: Path) -> None:
 def test_in_place_a_compressed_file_becomes_plain(tmp_path: Path) -> None:
     data = gzip.compress(DAMAGED)
     (tmp_path / NAME).write_bytes(data)
-    (tmp_path / f"{NAME}.gz").write_bytes(gzip.compress(b"".join(SOUND)))
+    sound = gzip.compress(b"".join(SOUND))
+    (tmp_path / f"{NAME}.gz").write_bytes(sound)
     assert tbio.repair(tmp_path, in_place=True).count("sound") == 1
-    assert tree(tmp_path) == {
-        NAME: REPAIRED,
-        KEPT: data,
-        f"{NAME}.gz": gzip.compress(b"".join(SOUND)),
-    }
+    assert tree(tmp_path) == {NAME: REPAIRED, KEPT: data, f"{NAME}.gz": sound}
 
 
 def test_in_place_again_keeps_every_original(tmp_path: Path) -> None:
@@ -424,8 +439,8 @@ def test_a_file_that_grows_while_it_is_read_is_left(
 ) -> None:
     write_new = repairs._write_new
 
-    def slowly(file: LocalFile, path: str) -> None:
-        write_new(file, path)
+    def slowly(salvager: repairs._Salvager, file: LocalFile, path: str) -> None:
+        write_new(salvager, file, path)
         with open(file.name, "ab") as writer:
             writer.write(SOUND[0])
 

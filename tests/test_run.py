@@ -672,3 +672,15 @@ def test_what_is_shown_is_never_long(tmp_path: Path) -> None:
     assert repr(logs.tags()).startswith("<TagTable: 501 tags>")
     for shown in (logs, run, run.scalars, run.scalars["a" * 10_000], run.report, logs.tags()):
         assert len(repr(shown)) < 6000
+
+
+def test_a_log_with_more_problems_than_anybody_wants_to_hear_of(tmp_path: Path) -> None:
+    with tbio.EventFileWriter(tmp_path) as writer:
+        for step in range(3000):
+            writer.add_event(Event(wall_time=math.nan, step=step))
+        writer.add_event(Event(wall_time=1.0, step=7, summary={"value": [{"tag": "empty"}]}))
+    report = tbio.open(tmp_path)["."].report
+    assert [problem.step for problem in report.problems] == [*range(1000), 7]
+    assert report.unlisted_problems == 2000
+    assert repr(report).endswith("1 files; 3001 problems>")
+    assert not report.complete

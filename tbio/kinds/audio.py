@@ -47,6 +47,7 @@ Array = npt.NDArray[Any]
 
 _MAX_CHANNELS = 2**16 - 1  # the header counts them in 16 bits
 _MAX_BYTES = 2**31 - 2**16  # of samples: a message ends at 2 GiB
+_MOST_CHUNKS = 1 << 10  # of a file, that are looked at for the samples
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 #: What a message may say of encodings that are not read here, by Microsoft's registry (mmreg.h).
 _ENCODINGS = {
@@ -242,7 +243,9 @@ def _read_header(wav: bytes) -> _Header:
         raise ValueError(f"want a WAV file, got bytes that begin with {wav[:12]!r}")
     encoding = channels = rate = align = bits = frames = 0
     place = 12
-    while place + 8 <= len(wav):
+    for _ in range(_MOST_CHUNKS):
+        if place + 8 > len(wav):
+            break
         name, size = struct.unpack_from("<4sI", wav, place)
         place += 8
         here = min(size, len(wav) - place)  # a file made by streaming does not know its size
@@ -476,7 +479,7 @@ def decode(value: Summary.Value, metadata: SummaryMetadata) -> tuple[Audio, ...]
             max(old.length_frames, 0),
             content_type=old.content_type,
         )
-        return (_completed(given),)
+        return (_completed(given, _header_of(given.encoded)),)
     proto = tensor.of_value(value, "audio")
     if proto.dtype != DT_STRING:
         raise DecodeError(f"audio of {tensor.dtype_name(proto.dtype)}, where files belong")
@@ -488,17 +491,24 @@ def decode(value: Summary.Value, metadata: SummaryMetadata) -> tuple[Audio, ...]
     columns = rows.reshape(len(rows), -1)
     labelled = rows.ndim == 2 and columns.shape[1] > 1
     labels = columns[:, 1].tolist() if labelled else [b""] * len(rows)
+    files = columns[:, 0].tolist()
+    headers = {file: _header_of(file) for file in set(files)}  # a few bytes may repeat one
     return tuple(
-        _completed(Audio(encoded, 0, 0, 0, tensor.to_text(label)))
-        for encoded, label in zip(columns[:, 0].tolist(), labels, strict=True)
+        _completed(Audio(file, 0, 0, 0, tensor.to_text(label)), headers[file])
+        for file, label in zip(files, labels, strict=True)
     )
 
 
-def _completed(audio: Audio) -> Audio:
-    """What the log is silent about, as the file says."""
+def _header_of(file: bytes) -> _Header | None:
     try:
-        header = _read_header(audio.encoded)
+        return _read_header(file)
     except ValueError:
+        return None
+
+
+def _completed(audio: Audio, header: _Header | None) -> Audio:
+    """What the log is silent about, as the file says."""
+    if header is None:
         return audio
     return replace(
         audio,

@@ -219,8 +219,7 @@ def decode(value: Summary.Value, metadata: SummaryMetadata) -> Graph:
     if proto.dtype != DT_STRING:
         raise DecodeError(f"want a graph as DT_STRING, got {tensor.dtype_name(proto.dtype)}")
     if len(proto.tensor_shape.dim) > 1 or not proto.string_val:
-        shape = [dim.size for dim in proto.tensor_shape.dim]
-        count = len(proto.string_val)
+        count, shape = len(proto.string_val), tensor.shape_text(proto)
         raise DecodeError(f"want a graph as one string, got {count} in a tensor of shape {shape}")
     return Graph(plugin, form, proto.string_val[0])
 

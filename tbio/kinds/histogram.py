@@ -221,11 +221,11 @@ def _of_proto(histo: HistogramProto) -> Histogram:
 
 
 def _of_tensor(proto: TensorProto) -> Histogram:
-    shape = [dim.size for dim in proto.tensor_shape.dim]
-    if len(shape) != 2 or shape[1] != 3:
-        raise DecodeError(f"a histogram of shape {shape}, want [k, 3]")
-    if shape[0] > max(MOST_BUCKETS, proto.ByteSize()):
-        raise DecodeError(f"a histogram of {shape[0]} buckets in {proto.ByteSize()} bytes")
+    dims = proto.tensor_shape.dim
+    if len(dims) != 2 or dims[1].size != 3:
+        raise DecodeError(f"a histogram of shape {tensor.shape_text(proto)}, want [k, 3]")
+    if dims[0].size > max(MOST_BUCKETS, proto.ByteSize()):
+        raise DecodeError(f"a histogram of {dims[0].size} buckets in {proto.ByteSize()} bytes")
     rows = tensor.decode(proto)
     if rows.dtype.kind not in "iuf":
         raise DecodeError(f"a histogram of {tensor.dtype_name(proto.dtype)}, want real numbers")

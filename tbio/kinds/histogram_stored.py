@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 import numpy.typing as npt
 
+from tbio.errors import DecodeError
 from tbio.kinds import histogram_arguments, histogram_bands
 from tbio.kinds.histogram_bands import Bands
 
@@ -81,13 +82,13 @@ class Histogram:
         """The edges of the buckets, float64 [k + 1]; none for no bucket.
 
         Raises:
-            ValueError: a bucket does not begin where the one before it ends.
+            DecodeError: a bucket does not begin where the one before it ends.
         """
         ends, begins = self.rights[:-1], self.lefts[1:]
         apart = np.flatnonzero((ends != begins) & ~(np.isnan(ends) & np.isnan(begins)))
         if len(apart):
             at = int(apart[0])
-            raise ValueError(
+            raise DecodeError(
                 f"bucket {at} ends at {ends[at]} and the next one begins at {begins[at]}: "
                 "take .lefts and .rights"
             )
@@ -114,7 +115,7 @@ class Histogram:
             A float; for an array a float64 array of its shape.
 
         Raises:
-            ValueError: buckets that overlap; counts that are negative or not finite; for None what
+            DecodeError: buckets that overlap; counts that are negative or not finite; for None what
                 `edges` raises.
         """
         mass = self._mass()
@@ -154,8 +155,8 @@ class Histogram:
             A float; for an array a float64 array of its shape.
 
         Raises:
-            ValueError: ``q`` out of range; buckets that overlap; counts that are negative or not
-                finite.
+            ValueError: ``q`` out of range.
+            DecodeError: buckets that overlap; counts that are negative or not finite.
         """
         percents = np.asarray(q, np.float64)
         if not ((percents >= 0) & (percents <= 100)).all():
@@ -188,13 +189,14 @@ class Histogram:
         Raises:
             TypeError: something else than a number or an array of real numbers.
             ValueError: edges that do not ascend; a number of buckets below 1 or above 2**20, or
-                for values that reach to infinity; buckets that overlap; edges that are no numbers;
-                counts that are negative or not finite.
+                for values that reach to infinity.
+            DecodeError: buckets that overlap; edges that are no numbers; counts that are negative
+                or not finite.
         """
         wanted = histogram_arguments.edges_or_number("edges_or_number", edges_or_number)
         mass = self._mass()
         if mass is None and self.counts.any():
-            raise ValueError("the histogram has edges that are no numbers")
+            raise DecodeError("the histogram has edges that are no numbers")
         edges = wanted if isinstance(wanted, np.ndarray) else _equal_edges(mass, wanted)
         counts = np.zeros(len(edges) - 1)
         if mass is not None:
@@ -259,7 +261,7 @@ class Histogram:
         """Where the values are; None where there are none, or nobody knows."""
         total = self.count
         if not ((self.counts >= 0).all() and total < math.inf):
-            raise ValueError("the histogram has counts that are negative or not finite")
+            raise DecodeError("the histogram has counts that are negative or not finite")
         held = np.flatnonzero(self.counts)
         lefts, rights, counts = self.lefts[held], self.rights[held], self.counts[held]
         lows = np.where(np.isinf(rights), rights, lefts)
@@ -268,7 +270,7 @@ class Histogram:
         if not len(held) or endless.any() or np.isnan(lows).any() or np.isnan(highs).any():
             return None
         if (lows > highs).any() or (highs[:-1] > lows[1:]).any():
-            raise ValueError("the histogram has buckets that overlap, or are not in order")
+            raise DecodeError("the histogram has buckets that overlap, or are not in order")
         below = np.concatenate([[0.0], np.cumsum(counts)])
         return _Mass(lows, highs, counts, below, float(below[-1]))
 

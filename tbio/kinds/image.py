@@ -54,6 +54,9 @@ _MAGIC = {
 _MOVING = ("png", "gif", "webp")
 #: What all frames of a film may take, in bytes, when they are decoded at once.
 _MOST_FRAME_BYTES = 1 << 30
+#: Pixels that may be drawn to get to one frame, about a minute's work. A GIF of a few kilobytes can
+#: ask for a thousand frames of any size.
+_MOST_ON_THE_WAY = 1 << 32
 #: Coordinates of boxes are kept within this, far outside of any image that can be shown.
 _FAR = 2.0**20
 
@@ -407,13 +410,15 @@ class Image:
                 whole picture as it is shown.
 
         Raises:
-            DecodeError: bytes that are no image; more pixels than ``PIL.Image.MAX_IMAGE_PIXELS``.
+            DecodeError: bytes that are no image; more pixels than ``PIL.Image.MAX_IMAGE_PIXELS``;
+                a frame behind more than 2**32 pixels of others, which have to be drawn first.
             IndexError: no such frame.
         """
         with self._opened() as image:
             count = self._frame_count(image) if frame else 1
             if -count <= frame < count:
-                image.seek(frame % count)
+                for _ in _frames_of(image, frame % count + 1, _MOST_ON_THE_WAY):
+                    pass
                 return _pixels(_plain(image))
         raise IndexError(f"frame {frame} of an image of {count}")
 
@@ -423,20 +428,23 @@ class Image:
         One of any other image. See `to_array` for the pixels.
 
         Raises:
-            DecodeError: see `to_array`; frames that differ in size, or of more than 1 GiB, which
-                are to be had one by one.
+            DecodeError: see `to_array`; frames that differ in size, or of more than 1 GiB at four
+                bytes a pixel, which are to be had one by one.
         """
         with self._opened() as image:
             count = self._frame_count(image)
-            if 4 * count * image.width * image.height > _MOST_FRAME_BYTES:
-                raise DecodeError(
-                    f"{count} frames of {image.width} x {image.height} are too many at once"
-                )
-            shown = []
-            for index in range(count):
-                image.seek(index)
-                shown.append(_pixels(_plain(image)))
-            return np.stack(shown)
+            shown = (
+                _pixels(_plain(one)) for one in _frames_of(image, count, _MOST_FRAME_BYTES // 4)
+            )
+            first = next(shown)
+            # Not joined in the end, which would take the memory twice.
+            whole = np.empty((count, *first.shape), np.uint8)
+            whole[0] = first
+            for index, frame in enumerate(shown, 1):
+                if frame.shape != first.shape:
+                    raise DecodeError(f"frames of shapes {first.shape} and {frame.shape}")
+                whole[index] = frame
+            return whole
 
     def to_pil(self) -> PIL.Image.Image:
         """A Pillow image in the mode of the file, loaded; an animation is at its first frame.
@@ -475,7 +483,10 @@ class Image:
         """A file of another format, by Pillow's name."""
         buffer = io.BytesIO()
         with self._opened() as image:
-            if format.lower() in _MOVING and self._frame_count(image) > 1:
+            if format.lower() in _MOVING and (count := self._frame_count(image)) > 1:
+                for _ in _frames_of(image, count, _MOST_FRAME_BYTES // 4):
+                    pass  # Pillow, which keeps them all, looks at no limit
+                image.seek(0)
                 image.save(buffer, format, save_all=True)
             else:
                 still = _plain(image)
@@ -498,9 +509,7 @@ class Image:
         try:
             # By that format's reader alone: among Pillow's others are some that run programs.
             image = PIL.Image.open(io.BytesIO(self.encoded), formats=[format.upper()])
-            most = PIL.Image.MAX_IMAGE_PIXELS
-            if most is not None and image.width * image.height > most:
-                raise DecodeError(f"{image.width} x {image.height} pixels are more than {most}")
+            _check_size(image)
             yield image
         except DecodeError:
             raise
@@ -513,6 +522,33 @@ class Image:
         if self.format:
             bundle[f"image/{self.format}"] = base64.b64encode(self.encoded).decode()
         return bundle
+
+
+def _check_size(image: PIL.Image.Image) -> None:
+    import PIL.Image
+
+    most = PIL.Image.MAX_IMAGE_PIXELS
+    if most is not None and image.width * image.height > most:
+        raise DecodeError(f"{image.width} x {image.height} pixels are more than {most}")
+
+
+def _frames_of(image: PIL.Image.Image, count: int, most: int) -> Iterator[PIL.Image.Image]:
+    """The image at each of its first frames, one of which may make it larger.
+
+    Raises:
+        DecodeError: together these frames have more than ``most`` pixels.
+    """
+    seen = 0
+    for index in range(count):
+        image.seek(index)
+        _check_size(image)
+        size = image.width * image.height
+        if seen + (count - index) * size > most:
+            raise DecodeError(
+                f"{count} frames of {image.width} x {image.height} are too many at once"
+            )
+        seen += size
+        yield image
 
 
 def _plain(image: PIL.Image.Image) -> PIL.Image.Image:

@@ -18,8 +18,10 @@ from tbio.proto.graph_pb2 import GraphDef
 #: The attribute of a node that has the layer's class, as TensorBoard names it.
 CLASS_ATTRIBUTE = "keras_class"
 
-#: A few bytes of JSON can ask for long names over and over, as those of nested models are.
+#: A few bytes of JSON can ask for long names over and over, as those of nested models are, and for
+#: any number of short ones, where a model has many outputs.
 _MAX_NAMES = 1 << 26
+_LEAST_NAME = 256  # what one costs in any case
 
 _DATA_TYPES = {"float16": "HALF", "float32": "FLOAT", "float64": "DOUBLE"}
 
@@ -39,7 +41,7 @@ class _Names:
 
     def joined(self, scope: str, name: str) -> str:
         """A name in a scope, "" for none."""
-        self._left -= len(scope) + len(name)
+        self._left -= max(len(scope) + len(name), _LEAST_NAME)
         if self._left < 0:
             raise DecodeError(f"a Keras model with names of more than {_MAX_NAMES} characters")
         return f"{scope}/{name}" if scope else name

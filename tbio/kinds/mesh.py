@@ -17,10 +17,10 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from google.protobuf import message
 
 from tbio import arrays, plugins, tensor
 from tbio.errors import DecodeError
+from tbio.proto import PARSE_ERRORS
 from tbio.proto.plugin_data_pb2 import MeshPluginData
 from tbio.proto.summary_pb2 import DATA_CLASS_TENSOR, Summary, SummaryMetadata
 
@@ -270,7 +270,7 @@ def config_of(metadata: SummaryMetadata) -> dict[str, Any]:
 def _plugin_data(metadata: SummaryMetadata) -> MeshPluginData:
     try:
         return MeshPluginData.FromString(metadata.plugin_data.content)
-    except (message.DecodeError, ValueError):  # the latter is bad UTF-8, in pure Python
+    except PARSE_ERRORS:
         return MeshPluginData()  # the tag may say it
 
 

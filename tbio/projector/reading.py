@@ -28,6 +28,8 @@ Pixels = npt.NDArray[np.uint8]
 _MAX_POINTS = 1 << 30
 _MAX_TEXT = 1 << 27
 _MAX_SPRITE = 1 << 28
+#: Of a name or a path in a message: the config may have it of any length.
+_SHOWN = 200
 #: As many as TensorBoard's page takes (vz_projector/data-provider.ts).
 _MAX_PIXELS = 8192**2
 #: What browsers show.
@@ -86,7 +88,10 @@ class Embedding:
     folder: str
 
     def __repr__(self) -> str:
-        return f"<Embedding {self.name!r}: {self.config.tensor_path or 'in a checkpoint'}>"
+        where = self.config.tensor_path or "in a checkpoint"
+        if len(where) > _SHOWN or not where.isprintable():
+            where = repr(where[:_SHOWN])
+        return f"<Embedding {self.name[:_SHOWN]!r}: {where}>"
 
     @cached_property
     def tensor(self) -> npt.NDArray[np.float32]:
@@ -103,7 +108,8 @@ class Embedding:
             OSError: what the storage raises.
         """
         if not self.config.tensor_path:
-            raise DecodeError(f"the points of {self.name!r} are in a checkpoint of TensorFlow")
+            name = self.name[:_SHOWN]
+            raise DecodeError(f"the points of {name!r} are in a checkpoint of TensorFlow")
         data = self._bytes(self.config.tensor_path, "tensor_path", _MAX_POINTS)
         shape = tuple(self.config.tensor_shape)
         try:
@@ -115,7 +121,7 @@ class Embedding:
                 raise
             else:
                 what = f"{len(data)} bytes of points that are no text"
-                raise DecodeError(f"{what}, for the shape {list(shape)}") from error
+                raise DecodeError(f"{what}, for the shape {list(shape[:8])}") from error
         tensor.flags.writeable = False
         return tensor
 
@@ -158,9 +164,9 @@ class Embedding:
         except DecodeError:
             raise
         except (ValueError, RecursionError) as error:
-            raise DecodeError(f"bookmarks_path {path!r} is no JSON: {error}") from error
+            raise DecodeError(f"bookmarks_path {path[:_SHOWN]!r} is no JSON: {error}") from error
         if not isinstance(found, list) or not all(isinstance(view, dict) for view in found):
-            raise DecodeError(f"bookmarks_path {path!r} is no list of views")
+            raise DecodeError(f"bookmarks_path {path[:_SHOWN]!r} is no list of views")
         return found
 
     @cached_property
@@ -178,7 +184,8 @@ class Embedding:
         path = self.config.sprite.image_path
         if not path:
             return None
-        pixels = _decoded(self._bytes(path, "image_path", _MAX_SPRITE), f"image_path {path!r}")
+        data = self._bytes(path, "image_path", _MAX_SPRITE)
+        pixels = _decoded(data, f"image_path {path[:_SHOWN]!r}")
         pixels.flags.writeable = False
         return pixels
 
@@ -211,8 +218,8 @@ class Embedding:
             if file is not None:
                 return storage.read_bytes(file, limit)
         except ValueError as error:
-            raise DecodeError(f"{field}: {error}") from error
-        raise DecodeError(f"{field}: there is no file {path!r} in {self.folder}")
+            raise DecodeError(f"{field}: {error!s:.1000}") from error
+        raise DecodeError(f"{field}: there is no file {path[:_SHOWN]!r} in {self.folder}")
 
 
 def _decoded(data: bytes, what: str) -> Pixels:
@@ -236,7 +243,8 @@ def _cut(sprite: Pixels, size: Sequence[int]) -> Pixels:
     """All images that a sprite has room for."""
     height, width, channels = sprite.shape
     if len(size) != 2 or not 1 <= size[0] <= width or not 1 <= size[1] <= height:
-        raise DecodeError(f"images of size {list(size)} in a sprite of {width}x{height} pixels")
+        got = list(size[:4])
+        raise DecodeError(f"images of size {got} in a sprite of {width}x{height} pixels")
     columns, rows = width // size[0], height // size[1]
     grid = sprite[: rows * size[1], : columns * size[0]]
     grid = grid.reshape(rows, size[1], columns, size[0], channels).swapaxes(1, 2)

@@ -1,0 +1,1 @@
+"""Fuzzing: what is fuzzed, what it begins with, and how that is changed."""
