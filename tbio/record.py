@@ -165,6 +165,8 @@ class RecordDecoder:
             the end is not known.
         dialect: also take records as this writer checks them, as `UnverifiedRecord`.
         recognising: find out the dialect, as long as no sound record is met.
+        behind: what was lost just before ``offset``, where a search ended at a header of which
+            nobody knew yet whether it is one. If it is not, the search goes on.
 
     Attributes:
         dialect: as given, or as it was found out.
@@ -187,6 +189,7 @@ class RecordDecoder:
         most: int = MAX_PAYLOAD_BYTES,
         dialect: Dialect | None = None,
         recognising: bool = False,
+        behind: DamageKind | None = None,
     ) -> None:
         self.dialect = dialect
         self._buffer = bytearray()
@@ -195,6 +198,7 @@ class RecordDecoder:
         self._end = end
         self._most = min(most, MAX_PAYLOAD_BYTES)
         self._lost: _Lost | None = None
+        self._guess = None if behind is None else (offset, behind)
         self._tries = _TRIES if recognising and dialect is None else 0
         self._spare = 0  # bytes whose checksums a search may compute one by one
         self._spans = SpanCrcs()
@@ -258,6 +262,8 @@ class RecordDecoder:
         if len(buffer) < after:
             if self._end is not None and self._base + after > self._end:
                 self._lose("truncated")
+                if self._lost is not None and self._lost.kind != "truncated":
+                    self._lost.candidate = self._base + at
             return None
         payload = bytes(memoryview(buffer)[start:stop])
         crc = crc32c(payload)
@@ -275,6 +281,9 @@ class RecordDecoder:
         if answer is None:
             return None
         # The length was right; was it the length of these bytes? Yes, if the next record says so.
+        if self._guess is not None and self._guess[0] == self._base + at:
+            self._lose("payload")
+            return None
         if len(buffer) - after < HEADER_BYTES and not self._ended():
             return None
         if len(buffer) == after or self._is_header(after):
@@ -318,7 +327,9 @@ class RecordDecoder:
         return self._end is not None and self._base + len(self._buffer) >= self._end
 
     def _lose(self, kind: DamageKind) -> None:
-        """Begin a search for the next sound record."""
+        """Begin a search for the next sound record, or go on with one."""
+        if self._guess is not None and self._guess[0] == self._base + self._at:
+            kind = self._guess[1]
         self._lost = _Lost(self._base + self._at, kind, self._buffer[self._at] == 0)
         self._at += 1
 
@@ -415,7 +426,8 @@ class RecordDecoder:
             yield Damage(lost.offset, end - lost.offset, "zeros")
         elif lost.candidate is not None and lost.kind != "truncated":
             # Behind the damage begins what looks like a record that was still being written.
-            yield Damage(lost.offset, lost.candidate - lost.offset, lost.kind)
+            if lost.candidate > lost.offset:
+                yield Damage(lost.offset, lost.candidate - lost.offset, lost.kind)
             yield Damage(lost.candidate, end - lost.candidate, "truncated")
         else:
             yield Damage(lost.offset, end - lost.offset, lost.kind)

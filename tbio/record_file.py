@@ -21,6 +21,7 @@ from tbio.record import (
     HEADER_BYTES,
     MAX_PAYLOAD_BYTES,
     Damage,
+    DamageKind,
     Record,
     RecordDecoder,
     encode_record,
@@ -129,6 +130,7 @@ class RecordFileReader:
         self.unverified: Unverified = unverified
         self.report = FileReport(file.name)
         self._resume = 0  # the offset of the first byte that may still become something
+        self._behind: DamageKind | None = None  # the damage that ends there for all one knows
         self._state: FileState | None = None
         self._begun = False
         self._marks = b"", b""
@@ -185,6 +187,7 @@ class RecordFileReader:
         """Go on from an offset, up to which somebody else has read so many records, all sound."""
         self.report.records += records
         self._resume = offset
+        self._behind = None
 
     def finish(self, state: FileState, marks: tuple[bytes, bytes], size: int) -> None:
         """Somebody else has read the file to its end, and left nothing over.
@@ -205,6 +208,7 @@ class RecordFileReader:
         self._state = None
         self._told.clear()
         self._dialect = None
+        self._behind = None
 
     def records(self) -> Iterator[Record]:
         """The sound records from where the last call stopped to the present end of the file.
@@ -221,12 +225,13 @@ class RecordFileReader:
             what = f"{self.file.name}: a stream that cannot seek is read once, to its end"
             raise io.UnsupportedOperation(what)
         self._begun = True
+        behind, self._behind = self._behind, None
         report = self.report
         report.tail = None
         if not report.records and self._dialect is None:
             # What was damage may turn out to be a dialect by what was written since.
             report.settled.clear()
-            self._resume = 0
+            self._resume, behind = 0, None
         held: Damage | None = None  # the last damage: does anything sound follow it?
         passed = 0  # records that are not verified, in that
         with contextlib.closing(self.file.open()) as raw:
@@ -238,6 +243,7 @@ class RecordFileReader:
                 most=stream.most,
                 dialect=self._dialect,
                 recognising=not report.records,
+                behind=behind,
             )
             for found in _items(decoder, stream):
                 item = found
@@ -271,6 +277,10 @@ class RecordFileReader:
                 begin = held.offset if held is not None else end
                 held = Damage(begin, end - begin, stream.cut)
             report.tail = held
+            if held is not None and held.kind == "truncated" and report.settled:
+                last = report.settled[-1]
+                if last.kind in ("length", "payload") and last.offset + last.length == held.offset:
+                    self._behind = last.kind
             if held is not None and held.kind != "truncated" and self.on_damage == "raise":
                 self._settle(held)
             self._state = state
@@ -489,15 +499,21 @@ def _drop(chunks: Iterator[bytes], count: int) -> Iterator[bytes]:
 def compression_of(head: bytes) -> str:
     """ "gzip", "zlib", or "" for a plain file, from its first bytes.
 
-    A plain file whose first header is damaged may begin in much the same way. So gzip's third byte
-    has to be right, too (RFC 1952: deflate), and what claims to be zlib has to be inflated.
+    A plain file whose first header is damaged may begin in much the same way. So all that RFC 1952
+    says of gzip's header has to be right (deflate, no reserved flag, known values of the two last
+    bytes), and what claims to be zlib has to be inflated, and to be no small length.
     """
     if len(head) < HEADER_BYTES or is_record_header(head):
         return ""  # too short for anything compressed, and perhaps half a header yet
-    if head[:3] == b"\x1f\x8b\x08":
+    if (
+        head[:3] == b"\x1f\x8b\x08"
+        and not head[3] & 0xE0
+        and head[8] in (0, 2, 4)
+        and (head[9] < 14 or head[9] == 255)
+    ):
         return "gzip"
     # RFC 1950: deflate with a window of 32 KiB, and a check that 31 divides the two bytes
-    if head[:1] == b"\x78" and int.from_bytes(head[:2], "big") % 31 == 0:
+    if head[:1] == b"\x78" and int.from_bytes(head[:2], "big") % 31 == 0 and any(head[4:8]):
         try:
             zlib.decompressobj().decompress(head)
         except zlib.error:

@@ -257,9 +257,10 @@ class RunOrder:
         at = np.searchsorted(summaries, ordinals)
         # A meta graph comes in no summary.
         is_read = np.append(read, True)[at] | (np.append(summaries, -1)[at] != ordinals)
-        places = np.concatenate(
-            [np.flatnonzero(is_read), np.searchsorted(ordinals, summaries[mentions]) + behind]
-        )
+        # Of the values before it some may be of another kind, which have a column of their own.
+        first = np.searchsorted(ordinals, summaries[mentions])
+        last = np.searchsorted(ordinals, summaries[mentions], "right")
+        places = np.concatenate([np.flatnonzero(is_read), np.minimum(first + behind, last)])
         void = _void(steps, places, np.concatenate([steps[is_read], summary_steps[mentions]]))
         return is_read, void & is_read
 

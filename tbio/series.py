@@ -107,7 +107,8 @@ class Series:
         """Seconds since the first point of the series, float64[n], as TensorBoard counts them."""
         if not len(self):
             return self.wall_times
-        since_first: npt.NDArray[np.float64] = self.wall_times - self.wall_times[0]
+        with np.errstate(invalid="ignore"):  # of times that are infinite
+            since_first: npt.NDArray[np.float64] = self.wall_times - self.wall_times[0]
         return since_first
 
 

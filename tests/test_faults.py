@@ -1077,8 +1077,8 @@ def test_check_and_repair_tell_of_folders(
     for at, logs in enumerate((REMOTE, f"{tmp_path}/logs")):
         diagnosis = tbio.check(logs)
         states = {file.path: file.state for file in diagnosis.files}
-        sound = {f"{logs}/b/{NAME}": "sound"} if where else {}
-        assert states == {**sound, f"{logs}{where}": "unreadable"}
+        assert states == ({f"{logs}/b/{NAME}": "sound"} if where else {})
+        assert diagnosis.unlisted == {f"{logs}{where}": "Permission denied"}
         assert not diagnosis.sound
         repaired = tbio.repair(logs, tmp_path / f"out{at}")
         left = {file.path: file.why for file in repaired.files if file.outcome == "left"}

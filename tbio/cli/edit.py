@@ -48,7 +48,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     where.add_argument(
         "--in-place", action="store_true", help="replace event files, and keep the originals"
     )
-    source.add_unverified(parser)
     drop = parser.add_argument_group("what is dropped")
     for what in ("runs", "tags"):
         drop.add_argument(

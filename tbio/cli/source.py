@@ -63,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'or show what TensorBoard shows with its Python back end ("tensorboard") or its data '
         'server ("rustboard"); %(default)s if not given',
     )
+    add_unverified(parser)
 
 
 def add_steps(parser: argparse.ArgumentParser) -> None:
@@ -147,6 +148,7 @@ def open_logs(arguments: argparse.Namespace, kinds: str | Iterable[str] | None =
         kinds=wanted,
         steps=getattr(arguments, "steps", None),
         restarts=getattr(arguments, "restarts", "keep"),
+        unverified=getattr(arguments, "unverified", "skip"),
     )
     if not logs:
         every = tbio.open(arguments.logs)
