@@ -7,13 +7,14 @@ past damage, and keeps account of what it passed over (`FileReport`).
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import warnings
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import BinaryIO, Literal, TypeAlias, get_args
+from typing import BinaryIO, Literal, NamedTuple, TypeAlias, get_args
 
 from tbio.dialect import Dialect, DialectKind
 from tbio.errors import DamageError, TbioWarning, WriterClosedError
@@ -108,6 +109,32 @@ class FileReport:
         return sum(damage.length for damage in self.damages)
 
 
+class Marks(NamedTuple):
+    """What tells a file that has grown from one written anew.
+
+    Attributes:
+        head: its first bytes.
+        end: up to where it was read as records; 0 where that is no place in the file.
+        last: its last bytes before ``end``.
+    """
+
+    head: bytes
+    end: int
+    last: bytes
+
+    @classmethod
+    def of(cls, raw: ByteStream, size: int, end: int) -> Marks:
+        """The marks of a file of that size."""
+        raw.seek(0)
+        head = read_fully(raw, min(MARK_BYTES, size))
+        raw.seek(max(end - MARK_BYTES, 0))
+        return cls(head, end, read_fully(raw, min(MARK_BYTES, end)))
+
+    def are_in(self, raw: ByteStream) -> bool:
+        """Whether another file has them, or the same one later."""
+        return Marks.of(raw, len(self.head), self.end) == self
+
+
 class RecordFileReader:
     """Reads the records of one file, as often as there are more of them.
 
@@ -131,9 +158,10 @@ class RecordFileReader:
         self.report = FileReport(file.name)
         self._resume = 0  # the offset of the first byte that may still become something
         self._behind: DamageKind | None = None  # the damage that ends there for all one knows
-        self._state: FileState | None = None
+        self._state: FileState | None = None  # in which it was read last
+        self._is_done = False  # whether it was read to its end then
         self._begun = False
-        self._marks = b"", b""
+        self._marks: Marks | None = None  # None while nothing tells it from another file
         self._told: set[int] = set()  # offsets of the damage that was warned of
         self._dialect: Dialect | None = None
 
@@ -151,23 +179,52 @@ class RecordFileReader:
         now = self.file.state()
         if now == self._state:
             return False
-        if now.identity != self._state.identity or (now.size or 0) < self._state.size:
-            return True
+        # Another file that cannot be opened is no reason to forget what was read of this one.
         with contextlib.closing(self.file.open()) as raw:
-            return self.marks_of(raw, self._state, self._resume) != self._marks
+            return self._is_other(now) or self._marks is None or not self._marks.are_in(raw)
 
-    def marks_of(self, raw: ByteStream, state: FileState, end: int) -> tuple[bytes, bytes]:
-        """What tells a file that has grown from one written anew.
+    def _is_other(self, state: FileState) -> bool:
+        """Whether a state tells of another file than the one that was read, or a shorter one."""
+        seen = self._state
+        if seen is None or seen.size is None:
+            return False
+        return state.identity != seen.identity or (state.size or 0) < seen.size
 
-        Its first bytes, as it was in that state, and the last before ``end``, up to which it was
-        read as records.
+    def _look(self) -> FileState:
+        """The file's present state.
+
+        Raises:
+            OSError: it cannot be had; or another file has come since `replaced` was asked, or since
+                an earlier part of this one was read.
         """
-        raw.seek(0)
-        head = read_fully(raw, min(MARK_BYTES, state.size or 0))
-        if self.report.compression:
-            return head, b""
-        raw.seek(max(end - MARK_BYTES, 0))
-        return head, read_fully(raw, min(MARK_BYTES, end))
+        state = self.file.state()
+        if self._is_other(state):
+            raise OSError(errno.ESTALE, "another file has taken its place", self.file.name)
+        return state
+
+    @contextlib.contextmanager
+    def opened(self, state: FileState) -> Iterator[ByteStream]:
+        """The file in that state, to be read on from `resume`.
+
+        It counts as unread until `finish`. An error leaves a note of what was read, by which the
+        file will be known again.
+        """
+        with contextlib.closing(self.file.open()) as raw:
+            self._state, self._is_done, self._begun = state, False, True
+            self.report.tail = None
+            begin = self._resume, self._behind
+            try:
+                yield raw
+            except OSError:
+                if self._resume == begin[0]:
+                    self._behind = begin[1]
+                with contextlib.suppress(OSError):
+                    self._marks = self.marks_of(raw, state, self._resume)
+                raise
+
+    def marks_of(self, raw: ByteStream, state: FileState, end: int) -> Marks:
+        """The marks of the file as it was in a state, and was read as records up to ``end``."""
+        return Marks.of(raw, state.size or 0, 0 if self.report.compression else end)
 
     @property
     def resume(self) -> int:
@@ -180,8 +237,8 @@ class RecordFileReader:
         Raises:
             OSError: the file is gone or forbids reading.
         """
-        state = self.file.state()
-        return None if state == self._state else state
+        state = self._look()
+        return None if self._is_done and state == self._state else state
 
     def advance(self, records: int, offset: int) -> None:
         """Go on from an offset, up to which somebody else has read so many records, all sound."""
@@ -189,15 +246,15 @@ class RecordFileReader:
         self._resume = offset
         self._behind = None
 
-    def finish(self, state: FileState, marks: tuple[bytes, bytes], size: int) -> None:
+    def finish(self, state: FileState, marks: Marks, size: int) -> None:
         """Somebody else has read the file to its end, and left nothing over.
 
         Args:
             state: that was taken before it was read.
-            marks: the first bytes of the file, and the last before its end; see `marks_of`.
+            marks: see `marks_of`.
             size: bytes read, after decompression.
         """
-        self._state, self._marks, self._begun = state, marks, True
+        self._state, self._marks, self._begun, self._is_done = state, marks, True, True
         self.report.size, self.report.tail = size, None
         self._warn()
 
@@ -205,7 +262,8 @@ class RecordFileReader:
         """Forget what was read."""
         self.report = FileReport(self.file.name)
         self._resume = 0
-        self._state = None
+        self._state = self._marks = None
+        self._is_done = False
         self._told.clear()
         self._dialect = None
         self._behind = None
@@ -216,25 +274,24 @@ class RecordFileReader:
         Raises:
             DamageError: with ``on_damage="raise"``, at the first damaged stretch.
             OSError: as the operating system has it; for a stream that cannot seek also when an
-                earlier call was not drawn to its end.
+                earlier call was not drawn to its end; for a file that ended before its size, when
+                all that it gave was read.
         """
-        state = self.file.state()
-        if self._state is not None and (state == self._state or state.size is None):
-            return  # what could not be read then cannot be read now
+        state = self._look()
+        if self._is_done and (state == self._state or state.size is None):
+            return
         if state.size is None and self._begun:
             what = f"{self.file.name}: a stream that cannot seek is read once, to its end"
             raise io.UnsupportedOperation(what)
-        self._begun = True
-        behind, self._behind = self._behind, None
         report = self.report
-        report.tail = None
-        if not report.records and self._dialect is None:
-            # What was damage may turn out to be a dialect by what was written since.
-            report.settled.clear()
-            self._resume, behind = 0, None
         held: Damage | None = None  # the last damage: does anything sound follow it?
         passed = 0  # records that are not verified, in that
-        with contextlib.closing(self.file.open()) as raw:
+        with self.opened(state) as raw:
+            behind, self._behind = self._behind, None
+            if not report.records and self._dialect is None:
+                # What was damage may turn out to be a dialect by what was written since.
+                report.settled.clear()
+                self._resume, behind = 0, None
             stream = Stream(raw, state.size, self._resume)
             report.compression = stream.compression
             decoder = RecordDecoder(
@@ -283,10 +340,13 @@ class RecordFileReader:
                     self._behind = last.kind
             if held is not None and held.kind != "truncated" and self.on_damage == "raise":
                 self._settle(held)
-            self._state = state
             if state.size is not None:
                 self._marks = self.marks_of(raw, state, self._resume)
+            self._is_done = not stream.missing
         self._warn()
+        if stream.missing:
+            what = f"the file ended {stream.missing} bytes before its size, {state.size}"
+            raise OSError(errno.EIO, what, self.file.name)
 
     def fetch(self, places: Iterable[tuple[int, int]]) -> Iterator[Record]:
         """Records that were read before, read again; the file is opened once.
@@ -315,7 +375,7 @@ class RecordFileReader:
     def _settle(self, damage: Damage) -> None:
         if self.on_damage == "raise":
             self._resume = damage.offset  # where the next call will raise again
-            self._state = None
+            self._is_done = False
             raise damage.error(self.file.name)
         settled = self.report.settled
         last = settled[-1] if settled else damage
@@ -358,6 +418,7 @@ class Stream:
             take gigabytes of memory by a record that claims them.
         position: how far it was read.
         cut: why a compressed stream ended before its end.
+        missing: how many bytes the file had fewer than its size, when it ended.
     """
 
     def __init__(self, raw: ByteStream, size: int | None, start: int) -> None:
@@ -365,23 +426,38 @@ class Stream:
         self.compression = compression_of(head)
         self.position = start
         self.cut: Literal["truncated", "compression"] | None = None
+        self.missing = 0
         self.most = MAX_PAYLOAD_BYTES
         if self.compression:
             self.end = None
             self.most = min(max(_LEAST_LIMIT, _LIMIT_RATIO * (size or 0)), MAX_PAYLOAD_BYTES)
-            self._chunks = _drop(self._decompress(_chunks(raw, head, size)), start)
+            self._chunks = _drop(self._decompress(self._read(raw, head, size)), start)
         elif start and size is not None:
             self.end = size
             raw.seek(start)
-            self._chunks = _chunks(raw, b"", size - start)
+            self._chunks = self._read(raw, b"", size - start)
         else:
             self.end = size
-            self._chunks = _chunks(raw, head, size)
+            self._chunks = self._read(raw, head, size)
 
     def __iter__(self) -> Iterator[bytes]:
         for chunk in self._chunks:
             self.position += len(chunk)
             yield chunk
+
+    def _read(self, raw: ByteStream, head: bytes, size: int | None) -> Iterator[bytes]:
+        """``head`` and what follows, ``size`` bytes at most: not what came since that was taken."""
+        if head:
+            yield head
+        left = None if size is None else size - len(head)
+        while left is None or left > 0:
+            piece = raw.read(_CHUNK_BYTES if left is None else min(_CHUNK_BYTES, left))
+            if not piece:
+                self.missing = left or 0
+                return
+            if left is not None:
+                left -= len(piece)
+            yield piece
 
     def _decompress(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         inflate = zlib.decompressobj(wbits=47)  # gzip or zlib, as its header says
@@ -445,20 +521,6 @@ def read_fully(raw: ByteStream, size: int) -> bytes:
     while len(data) < size and (piece := raw.read(size - len(data))):
         data += piece
     return data
-
-
-def _chunks(raw: ByteStream, head: bytes, size: int | None) -> Iterator[bytes]:
-    """``head`` and what follows it, ``size`` bytes at most: not what came since size was taken."""
-    if head:
-        yield head
-    left = None if size is None else size - len(head)
-    while left is None or left > 0:
-        piece = raw.read(_CHUNK_BYTES if left is None else min(_CHUNK_BYTES, left))
-        if not piece:
-            return
-        if left is not None:
-            left -= len(piece)
-        yield piece
 
 
 def _stretches(

@@ -287,10 +287,13 @@ class _Copy:
             name = split(self._source)[1] or "events"
             yield self._event_file(self._single, name)
         elif is_url(self._source):
-            for folder, files in walk(self._source, everything):
+            failed: list[OSError] = []
+            for folder, files in walk(self._source, everything, failed.append):
                 for file in files:
                     name = split(file.name)[1]
                     yield self._file(file, name if folder == "." else f"{folder}/{name}")
+            for error in failed:
+                yield FileRepair(os.fspath(error.filename), "left", why=_why(error))
         else:
             yield from self._local()
             yield from self._made_links()

@@ -10,6 +10,7 @@ for each group of tags that fits.
 
 from __future__ import annotations
 
+import errno
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,7 +22,6 @@ import numpy.typing as npt
 
 from tbio import bulk
 from tbio.columns import FileColumns, Wanted
-from tbio.errors import TbioError
 from tbio.extras import require
 from tbio.rules import Rules
 from tbio.run import Run, RunReport
@@ -39,7 +39,7 @@ _SLICES, _LEAST_SLICE = 4, 512
 _SCALAR_BYTES, _PLACE_BYTES = 48, 40
 
 
-class ValueTypeError(TbioError, TypeError):
+class ValueTypeError(TypeError):
     """Values that the value column of a stream does not hold exactly.
 
     Attributes:
@@ -375,12 +375,13 @@ def _neither(others: frozenset[str], wants: Callable[[str], bool]) -> Callable[[
 def _merged(whole: RunReport, part: RunReport, tags: frozenset[str] | None) -> RunReport:
     """The report of a run that was read for some tags after others; None for the first time."""
     problems = [one for one in part.problems if tags is None or one.tag in tags]
+    # What could not be read for some tags may have been read for others.
+    errors = [file.error for file in whole.files] or [""] * len(part.files)
     return RunReport(
-        part.files,
+        [replace(file, error=file.error or e) for file, e in zip(part.files, errors, strict=True)],
         whole.problems + problems,
         whole.hidden | part.hidden,
         whole.superseded + part.superseded,
-        max(whole.unlisted_problems, part.unlisted_problems),
     )
 
 
@@ -391,8 +392,16 @@ class _Slices(File):
         self.name = file.name
         self._file = file
         self._size = size
-        self._end = _size(file) or 0
         self._shown = 0
+        self._first: FileState | OSError
+        try:
+            self._first = file.state()
+        except OSError as error:
+            self._first = error
+
+    @property
+    def _end(self) -> int:
+        return 0 if isinstance(self._first, OSError) else self._first.size or 0
 
     def grow(self) -> bool:
         """Show another slice; whether there is more."""
@@ -403,7 +412,12 @@ class _Slices(File):
         return self._file.open()
 
     def state(self) -> FileState:
+        if isinstance(self._first, OSError):  # how much is to be shown is not known
+            raise self._first
         state = self._file.state()
         if state.size is None:
             return state
+        has_grown = state.identity == self._first.identity and state.size > self._end
+        if not has_grown and state != self._first:
+            raise OSError(errno.ESTALE, "another file has taken its place", self.name)
         return state._replace(size=min(state.size, self._shown))

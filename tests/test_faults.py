@@ -29,7 +29,7 @@ import pytest
 from fsspec.spec import AbstractFileSystem
 
 import tbio
-from tbio import DamageError, LogDir, TbioWarning, record_file
+from tbio import DamageError, LogDir, TbioWarning
 from tbio.assets import assets
 from tbio.bulk import Lane
 from tbio.bulk.batches import Batch, BatchLane
@@ -44,7 +44,6 @@ from tbio.storage import ByteStream, File, FileState, LocalFile, file_at, read_b
 NAME = "events.out.tfevents.1"
 posix = pytest.mark.skipif(os.name != "posix", reason="pipes, links and sockets of POSIX")
 #: Until `RecordFileReader` knows what it has read of a file that it could not read to its end.
-needs_marks = pytest.mark.skipif(not hasattr(record_file, "Marks"), reason="Marks are to come")
 
 
 def event(step: int, value: float, word: str, begin: float) -> bytes:
@@ -243,7 +242,6 @@ def columns_of(sort: str, again: bool, read: Read) -> tuple[FileColumns, Scripte
     return columns, file
 
 
-@needs_marks
 @both_ways
 @first_and_again
 @all_sorts
@@ -269,7 +267,6 @@ def test_an_error_at_any_call(read: Read, again: bool, sort: str, then: Act) -> 
         assert held(columns) == made_of(file.inode.data), call
 
 
-@needs_marks
 @both_ways
 @first_and_again
 @all_sorts
@@ -293,7 +290,6 @@ def test_another_file_at_any_call(read: Read, again: bool, sort: str, act: Act) 
         assert held(columns) == made_of(file.inode.data), call
 
 
-@needs_marks
 @both_ways
 @all_sorts
 def test_another_file_that_cannot_be_opened_takes_nothing(read: Read, sort: str) -> None:
@@ -316,7 +312,6 @@ def test_short_reads(read: Read, sort: str) -> None:
     assert held(columns) == made_of(LOGS[sort])
 
 
-@needs_marks
 @both_ways
 @pytest.mark.parametrize("claimed", [1, 30, 5000])
 @pytest.mark.parametrize("sort", ["sound", "gzip", "damaged"])
@@ -687,7 +682,6 @@ def test_batches_of_the_other_files(tmp_path: Path, forbid: Callable[..., None])
         assert sum(map(len, logs.iter_scalars(7, memory=memory))) == 120
 
 
-@needs_marks
 @pytest.mark.parametrize("act", [fail, replace, come_shorter, shrink])
 def test_batches_of_a_file_that_fails_between_two_readings(act: Act) -> None:
     """A run that is read some tags at a time: rows may be missing, but not without a word."""
@@ -1066,7 +1060,6 @@ def test_a_walk_tells_of_every_folder(tmp_path: Path, forbid: Callable[..., None
         assert sorted(error.filename for error in told) == [f"{folder}/a", f"{folder}/b"]
 
 
-@needs_marks
 @pytest.mark.parametrize("where", ["/a", ""])
 def test_check_and_repair_tell_of_folders(
     tmp_path: Path, faulty: type[FaultyFileSystem], forbid: Callable[..., None], where: str
@@ -1099,7 +1092,6 @@ class Counter:
         self.count += 1
 
 
-@needs_marks
 @pytest.mark.parametrize("few", [1, 1 << 20])
 def test_what_was_read_before_an_error_is_handed_on(few: int) -> None:
     """By the lane that keeps nothing: what the file gave in whole records."""

@@ -25,8 +25,8 @@ from tbio.bulk.stretches import Stretch, Stretches
 from tbio.columns import FileColumns, Wanted
 from tbio.event_file import StoredEvent
 from tbio.record import FOOTER_BYTES, HEADER_BYTES, Record
-from tbio.record_file import FileReport, Unverified
-from tbio.storage import File
+from tbio.record_file import FileReport, Marks, Unverified
+from tbio.storage import ByteStream, File, FileState
 
 #: When more of the events than this are plain, all of them are.
 _MOST_PLAIN = 1 / 16
@@ -195,6 +195,10 @@ class _Lane(Lane):
     def __init__(self, buffer_bytes: int, few: int) -> None:
         super().__init__(buffer_bytes, few)
         self._applied = _Handing(few)
+
+    def _marks(self, raw: ByteStream, stretch: Stretch, state: FileState) -> Marks:
+        """None: the file is read once."""
+        return Marks(b"", 0, b"")
 
 
 class _Handing(Stretches):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
 from collections.abc import Iterable
 
@@ -11,7 +10,7 @@ from tbio.bulk.frames import FrameFinder
 from tbio.bulk.stretches import Stretch, Stretches
 from tbio.columns import FileColumns
 from tbio.record import HEADER_BYTES
-from tbio.record_file import MARK_BYTES, Stream, compression_of, read_into
+from tbio.record_file import MARK_BYTES, Marks, Stream, compression_of, read_into
 from tbio.storage import ByteStream, FileState
 
 BUFFER_BYTES = 4 << 20
@@ -113,9 +112,8 @@ class Lane:
         if state.size is None:  # a stream, which can be read once
             columns.read()
             return False
-        reader.report.tail = None
         offset, held = reader.resume, 0
-        with contextlib.closing(reader.file.open()) as raw:
+        with reader.opened(state) as raw:
             source = _Source(raw, state.size, offset, reader.report.compression)
             while True:
                 if self._waiting and self._filled + source.expected(window) > self._buffer.size:
@@ -149,14 +147,15 @@ class Lane:
                 self._buffer.view[:held] = bytes(buffer.view[stop:end])
                 window = min(2 * window, self._buffer.size)
 
-    def _marks(self, raw: ByteStream, stretch: Stretch, state: FileState) -> tuple[bytes, bytes]:
-        """What tells a file that has grown from one written anew (`RecordFileReader.marks_of`)."""
+    def _marks(self, raw: ByteStream, stretch: Stretch, state: FileState) -> Marks:
+        """As `RecordFileReader.marks_of`, without reading again what is at hand."""
         reader = stretch.columns.reader
         begin, stop = int(stretch.offsets[0]), int(stretch.offsets[-1])
         if stretch.offset or reader.report.compression:
             return reader.marks_of(raw, state, stretch.offset + stop - begin)
         first, last = min(begin + MARK_BYTES, stop), max(stop - MARK_BYTES, begin)
-        return bytes(self._buffer.view[begin:first]), bytes(self._buffer.view[last:stop])
+        view = self._buffer.view
+        return Marks(bytes(view[begin:first]), stop - begin, bytes(view[last:stop]))
 
     def _apply(self) -> None:
         """Empty the buffer: what waits in it goes into the columns."""
@@ -193,7 +192,9 @@ class _Source:
     @property
     def is_cut(self) -> bool:
         """Whether it ended before its end."""
-        return self._stream.cut is not None if self._stream else self.left != 0
+        if self._stream is None:
+            return self.left != 0
+        return self._stream.cut is not None or self._stream.missing > 0
 
     def expected(self, window: int) -> int:
         """How many bytes the next `read` may give."""

@@ -20,6 +20,7 @@ from tbio.bulk.rounds import Round, Rounds
 from tbio.columns import FileColumns, Point
 from tbio.proto.summary_pb2 import Summary
 from tbio.record import FOOTER_BYTES, HEADER_BYTES, Record
+from tbio.record_file import Marks
 from tbio.storage import FileState
 
 #: When more of the events than this are plain, all of them are.
@@ -48,7 +49,7 @@ class Stretch:
     columns: FileColumns
     offset: int
     offsets: Longs
-    final: tuple[FileState, tuple[bytes, bytes], int] | None = None
+    final: tuple[FileState, Marks, int] | None = None
     is_broken: bool = False
 
     def place(self, at: int) -> int:

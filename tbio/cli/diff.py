@@ -54,7 +54,9 @@ def run(arguments: argparse.Namespace) -> int:
         for line in columns([_cells(one) for one in found.differences] or [("",)]):
             if line:
                 print(line)
-    complete = [source.tell({name: run.report for name, run in logs.items()}) for logs in (a, b)]
+    complete = [
+        source.tell({name: run.report for name, run in logs.items()}, logs) for logs in (a, b)
+    ]
     points = count_of(found.points, "point")
     compared = f"{points} of {found.series:,} common series compared"
     source.say(f"{count_of(len(found.differences), 'difference')}; {compared}")

@@ -122,7 +122,7 @@ def _export(
     except NothingToExportError:
         source.check_tags(arguments, found=False)
         raise
-    complete = source.tell(report.runs)
+    complete = source.tell(report.runs, logs)
     for problem in report.problems[:_TOLD_PROBLEMS]:
         source.say(f"left out: {problem}")
     more = len(report.problems) - _TOLD_PROBLEMS

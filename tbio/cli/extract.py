@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         source.say(f"run {short(one.run)}, tag {short(one.tag)}{at}: skipped: {one.what}")
     if len(report.skipped) > _TOLD:
         source.say(f"and {count_of(len(report.skipped) - _TOLD, 'value')} more skipped")
-    complete = source.tell(report.runs)
+    complete = source.tell(report.runs, logs)
     if arguments.json:
         print(json.dumps([one._asdict() for one in report.files], indent=1))
     size = size_of(sum(one.size for one in report.files))

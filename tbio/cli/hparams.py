@@ -89,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
         _print(table, arguments)
     else:
         _write(table, arguments)
-    return 0 if source.tell(_reports(logs)) else 3
+    return 0 if source.tell(_reports(logs), logs) else 3
 
 
 def _reports(logs: LogDir) -> dict[str, Any]:

@@ -152,7 +152,7 @@ def run(arguments: argparse.Namespace) -> int:
             source.say(f"{arguments.out} is a terminal, which takes no figures")
             return 2
     if arguments.of == "embeddings":  # which may be in folders without event files
-        logs = tbio.open(arguments.logs, runs=arguments.runs)
+        logs = tbio.open(arguments.logs, runs=source.patterns(arguments, "runs"))
     else:
         kinds = "scalars" if arguments.of == "hparams" else arguments.of  # these come along
         logs = source.open_logs(arguments, kinds=kinds)
@@ -172,7 +172,7 @@ def run(arguments: argparse.Namespace) -> int:
     figure = draw(what, **options)
     _save(figure, arguments)
     runs = {} if of == "embeddings" else logs
-    complete = source.tell({name: run.report for name, run in runs.items()})
+    complete = source.tell({name: run.report for name, run in runs.items()}, logs)
     source.say(f"{count_of(len(figure.axes), 'panel')} of {of} drawn to {arguments.out}")
     return 0 if complete else 3
 

@@ -175,9 +175,12 @@ def check_tags(arguments: argparse.Namespace, found: bool) -> None:
 _TOLD_PROBLEMS = 20
 
 
-def tell(reports: Mapping[str, RunReport]) -> bool:
-    """Say what of each run was left out or damaged; whether there are no faults (`findings`)."""
-    complete = True
+def tell(reports: Mapping[str, RunReport], logs: LogDir) -> bool:
+    """Say what of each run was left out or damaged; whether there are no faults (`findings`).
+
+    A folder that cannot be listed is one; it was warned of.
+    """
+    complete = not logs.unlisted
     for name, report in reports.items():
         complete = complete and is_faultless(report)
         if report.superseded:
