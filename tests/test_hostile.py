@@ -701,9 +701,11 @@ def test_one_long_name_does_not_make_all_lines_long(tmp_path: Path) -> None:
     assert {one["tag"] for one in listed} == set(NAMES)
 
 
-def test_a_million_problems_are_few_lines(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_million_problems_are_few_lines(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     problem = Problem("a\x1b/events", 7, "\x1b" * 100_000, 3, "a wall time that is no number")
-    source.tell({"x\x1b": RunReport(problems=[problem] * 1_000_000)})
+    source.tell({"x\x1b": RunReport(problems=[problem] * 1_000_000)}, tbio.open(tmp_path))
     told = capsys.readouterr().err
     assert told.count("\n") == 21
     assert len(told) < 10_000
