@@ -292,11 +292,15 @@ class FileExamination:
         tag = self._run.tag(name)
         if not tag.wanted:
             return
-        if tag.metadata is None:
-            tag.metadata = layouts[0].metadata
+        described = [one.metadata for one in layouts if one.metadata is not None]
+        # The layouts are in no order: of several that bring metadata the first has to be found.
+        several = tag.metadata is None and len(described) > 1
+        if tag.metadata is None and described and not several:
+            (tag.metadata,) = described
         # Numbers in tensors are scalars where nothing says otherwise.
         is_tensor = any(layout.is_tensor for layout in layouts)
-        if is_tensor and (len(layouts) > 1 or tag.plugin not in (None, "", plugins.SCALARS)):
+        odd = is_tensor and (len(layouts) > 1 or tag.plugin not in (None, "", plugins.SCALARS))
+        if several or odd:
             for row, event in zip(rows.tolist(), events.tolist(), strict=True):
                 self._take_message(batch, row, event, found)
             return

@@ -88,6 +88,15 @@ def compare(*files: bytes, buffer_bytes: int = 1 << 22, tags: str | None = None)
     return in_batches
 
 
+def test_metadata_that_come_late() -> None:
+    """They are known to the next file, although a layout without them was met first."""
+    image = Odd("image", "tag00000")
+    first = (Rhythm(60, 1), image, image, Rhythm(2, 1, described="first"))
+    compare(log_bytes(first), log_bytes((image, Rhythm(60, 1, form="mixed"))), buffer_bytes=4096)
+    changing = (Rhythm(60, 1), Rhythm(60, 1, described="changing"))
+    compare(log_bytes(changing), log_bytes((Rhythm(60, 1, form="mixed"),)), buffer_bytes=1 << 20)
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(record_logs(largest=4), max_size=2), BUFFERS, st.sampled_from([None, "tag*1"]))
 def test_random_logs(logs: list[RecordLog], buffer_bytes: int, tags: str | None) -> None:
