@@ -300,6 +300,7 @@ def test_each_form_of_a_number(form: str, described: str) -> None:
         Rhythm(1_200, 7, step=2**63 - 100),  # and on from the least
         Rhythm(1_200, 7, step=2**56 - 100),
         Rhythm(1_200, 10, "different", order="random", clock="odd", odd_numbers=True),
+        Rhythm(6_000, 50, "long", order="random"),
         Rhythm(1_200, 10, order="jumps", spoilt=300),
         Rhythm(1_200, 3, form="content", described="each", spoilt=300),
     ],
@@ -713,6 +714,7 @@ def fast_share(counts: Any) -> float:
         Rhythm(8_000, 10, "different"),
         Rhythm(8_000, 10, "different", order="shuffled"),
         Rhythm(8_000, 50, "different", order="random"),
+        Rhythm(8_000, 50, "long", order="random"),
         Rhythm(8_000, 10, "different", order="jumps"),
         Rhythm(8_000, 10, form="content", described="each"),
         Rhythm(8_000, 10, "different", form="content", described="each"),

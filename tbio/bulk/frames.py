@@ -27,7 +27,8 @@ from tbio.record import FOOTER_BYTES, HEADER_BYTES, MAX_PAYLOAD_BYTES
 
 #: Bytes of a record beside its payload.
 FRAME_BYTES = HEADER_BYTES + FOOTER_BYTES
-_FEW = 64  # records that are read one by one before the next guess
+_FEW, _MANY = 64, 1 << 12  # records that are read one by one before the next guess
+_SPARSE = 80  # bytes of a record: of longer ones, on average, the headers are not collected
 _PATIENCE = 2  # guesses in vain
 _FIRST_GUESS, _LARGEST_GUESS = 1 << 11, 1 << 16
 _TAIL = 8  # so many lengths must have occurred before, in this order
@@ -76,6 +77,10 @@ class Past:
             self._count, count = _REMEMBERED, _REMEMBERED + len(numbers)
         self._numbers[self._count : count] = numbers
         self._count = count
+
+    def mean(self, count: int) -> float:
+        """The mean of the last ones."""
+        return float(self._numbers[max(self._count - count, 0) : self._count].mean())
 
     def cycle(self) -> Longs | None:
         """What is supposed to follow, round and round; None without a guess.
@@ -148,7 +153,15 @@ class FrameFinder:
                 if not was_right:
                     self._guess = _FIRST_GUESS
             in_vain = 0 if at > before else in_vain + 1
-            while in_vain > _PATIENCE and len(sizes := self._collect(buffer, at, end)):
+            if in_vain <= _PATIENCE:
+                continue
+            if self._past.mean(_MANY) > _SPARSE:
+                sizes, needed = self._one_by_one(buffer, at, end, _MANY)
+                at = self._take(found, at, sizes)
+                if len(sizes) < _MANY:
+                    break
+                continue
+            if len(sizes := self._collect(buffer, at, end)):
                 at = self._take(found, at, sizes)
         if fresh and found:
             self._first = np.concatenate(found)[:_REMEMBERED]
@@ -177,28 +190,35 @@ class FrameFinder:
             # A copy as bytes: its slices can be looked up in a dictionary.
             piece = bytes(buffer.view[at : min(at + _PIECE, end)])
             place = 0
-            try:
-                for _ in range(count - len(sizes)):
-                    size = known[piece[place : place + HEADER_BYTES]]
-                    add(size)
-                    place += size
-            except KeyError:
-                pass
+            while True:
+                try:
+                    for _ in range(count - len(sizes)):
+                        size = known[piece[place : place + HEADER_BYTES]]
+                        add(size)
+                        place += size
+                    break
+                except KeyError:
+                    if not self._learn(piece[place : place + HEADER_BYTES]):
+                        break
             at += place
             if at > end:  # the last one is not whole
                 needed = sizes.pop()
                 break
             header = bytes(buffer.view[at : min(at + HEADER_BYTES, end)])
-            if header not in known:
-                size = _size_of(header)
-                if not size:
-                    break
-                if len(known) >= _KNOWN:
-                    known.clear()
-                    self._headers.clear()
-                known[header] = size
-                self._headers[size] = header
+            if header not in known and not self._learn(header):
+                break
         return np.array(sizes, np.int64), needed
+
+    def _learn(self, header: bytes) -> bool:
+        """Take note of a header; whether it is one."""
+        size = _size_of(header)
+        if size:
+            if len(self._sizes) >= _KNOWN:
+                self._sizes.clear()
+                self._headers.clear()
+            self._sizes[header] = size
+            self._headers[size] = header
+        return size > 0
 
     def _follow(
         self, buffer: Buffer, at: int, end: int, cycle: Longs, headers: _Headers, rounds: int

@@ -14,6 +14,7 @@ from tbio.record_file import MARK_BYTES, Marks, Stream, compression_of, read_int
 from tbio.storage import ByteStream, FileState
 
 BUFFER_BYTES = 4 << 20
+_LARGER_BYTES = 2 * BUFFER_BYTES
 _FEW = 1 << 12
 #: Records of more than this are left to the plain path, where it is not known that they are whole.
 _MOST_BYTES = 1 << 26
@@ -142,8 +143,11 @@ class Lane:
                     or frames.needed > (_MOST_BYTES if left is None else held + left)
                 ):
                     return True
-                if frames.needed > self._buffer.size:
-                    self._buffer = Buffer(frames.needed)
+                size = frames.needed
+                if window >= BUFFER_BYTES and len(frames.offsets) < _FEW:
+                    size = max(size, _LARGER_BYTES)  # few events, of many bytes
+                if size > self._buffer.size:
+                    self._buffer = Buffer(size)
                 self._buffer.view[:held] = bytes(buffer.view[stop:end])
                 window = min(2 * window, self._buffer.size)
 
