@@ -330,7 +330,7 @@ class FileColumns:
             self.writer = self.writer or event.source_metadata.writer
         elif what == "log_message":
             message = event.log_message
-            level = _name_of(LogMessage.Level, message.level)
+            level = name_of(LogMessage.Level, message.level)
             self.log_lines.append(LogLine(event.step, event.wall_time, level, message.message))
         elif what in _TAG_OF_EVENT:
             plugin, tag = _TAG_OF_EVENT[what]
@@ -353,7 +353,7 @@ class FileColumns:
 
     def _add_session_event(self, event: Event) -> None:
         log = event.session_log
-        status = _name_of(SessionLog.SessionStatus, log.status)
+        status = name_of(SessionLog.SessionStatus, log.status)
         self.session_events.append(
             SessionEvent(event.step, event.wall_time, status, log.checkpoint_path, log.msg)
         )
@@ -570,7 +570,7 @@ def parse_version(file_version: str) -> float:
         return -1.0
 
 
-def _name_of(enum: Any, number: int) -> str:
+def name_of(enum: Any, number: int) -> str:
     """The name of a number of an enum, which may be from a later version than ours."""
     return enum.Name(number) if number in enum.values() else str(number)
 

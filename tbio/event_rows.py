@@ -11,7 +11,7 @@ import numpy as np
 from google.protobuf.json_format import MessageToDict
 
 from tbio import plugins, tensor
-from tbio.columns import PLUGIN_OF_FIELD
+from tbio.columns import PLUGIN_OF_FIELD, name_of
 from tbio.errors import DecodeError, TbioWarning
 from tbio.event_file import EventFileReader, StoredEvent
 from tbio.logdir import Source, event_files
@@ -104,12 +104,12 @@ def _row(run: str, path: str, stored: StoredEvent) -> dict[str, Any]:
             row["writer"] = event.source_metadata.writer
     elif what == "session_log":
         status = event.session_log.status
-        row["session_log"] = {"status": _name(SessionLog.SessionStatus, status)}
+        row["session_log"] = {"status": name_of(SessionLog.SessionStatus, status)}
         for name in ("checkpoint_path", "msg"):
             if getattr(event.session_log, name):
                 row["session_log"][name] = getattr(event.session_log, name)
     elif what == "log_message":
-        level = _name(LogMessage.Level, event.log_message.level)
+        level = name_of(LogMessage.Level, event.log_message.level)
         row["log_message"] = {"level": level, "message": event.log_message.message}
     elif what is not None and what != "summary":
         row[what] = _graph(event, what)
@@ -209,7 +209,3 @@ def _text(text: str) -> str:
 def _number(number: float) -> float | str:
     """A number, or its name where JSON has none."""
     return number if math.isfinite(number) else str(number)
-
-
-def _name(enum: Any, number: int) -> str:
-    return enum.Name(number) if number in enum.values() else str(number)

@@ -31,16 +31,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import filecmp
-import itertools
 import os
 import shutil
-import signal
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Literal, TypeAlias
 
+from tbio import backups
 from tbio.bulk.batches import Batch, BatchLane
 from tbio.event_file import StoredEvent, is_event_file
 from tbio.findings import Finding, Findings
@@ -50,8 +48,6 @@ from tbio.selection import everything
 from tbio.storage import File, LocalFile, file_at, is_url, split, walk
 
 _BUFFER_BYTES = 1 << 20
-_BINARY = getattr(os, "O_BINARY", 0)
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY
 
 #: What became of a file. "sound": an event file with nothing to leave out. "repaired": an event
 #: file without what was no event. "copied": any other file. "linked": a link within the folder,
@@ -408,7 +404,7 @@ def _left(file: File, error: Exception, findings: Findings | None = None) -> Fil
 def _created(path: str) -> Iterator[BinaryIO]:
     """A new file, gone again if it does not get complete."""
     with _writing():
-        file = open(os.open(path, _NEW, 0o666), "wb", _BUFFER_BYTES)  # noqa: SIM115
+        file = open(backups.new_file(path), "wb", _BUFFER_BYTES)  # noqa: SIM115
     try:
         yield file
         with _writing():
@@ -463,23 +459,23 @@ def _repair_file(salvager: _Salvager, path: str, examples: int) -> FileRepair:
             return FileRepair(path, "sound", path, events, findings=found)
         if not events:
             return FileRepair(path, "left", why=_NO_EVENTS, findings=found)
-        if _has_writer(path):
+        if backups.has_writer(path):
             return FileRepair(path, "left", why=_ALIVE, findings=found)
-        new = _beside(path, "repairing")
+        new = backups.beside(path, "repairing")
         try:
             _write_new(salvager, file, new)
             if file.state() != state:
                 return FileRepair(path, "left", why=_ALIVE, findings=found)
-            backup = _keep(path)
+            backup = backups.keep(path, "damaged")
             os.replace(new, path)
         finally:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(new)
-        _sync_folder(os.path.dirname(path))
+        backups.sync_folder(os.path.dirname(path))
         kept = LocalFile(backup).state()
         if kept.identity == state.identity and kept != state:
             os.replace(backup, path)  # it grew in the last moment
-            _sync_folder(os.path.dirname(path))
+            backups.sync_folder(os.path.dirname(path))
             return FileRepair(path, "left", why=_ALIVE, findings=found)
     except OSError as error:
         return FileRepair(path, "left", why=_why(error), findings=findings.all())
@@ -493,113 +489,14 @@ def _repair_file(salvager: _Salvager, path: str, examples: int) -> FileRepair:
 _ALIVE = "it is being written"
 
 
-def _beside(path: str, word: str) -> str:
-    """A name beside an event file that nobody takes for one."""
-    folder, name = os.path.split(path)
-    name = name.replace("tfevents", word) if "tfevents" in name else f"{name}.{word}"
-    return os.path.join(folder, name)
-
-
 def _write_new(salvager: _Salvager, file: LocalFile, path: str) -> None:
     """The sound events of a file in a new one, on the disk, with its permissions and times."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)  # what a crash has left behind
     # Nobody is to see more of it, in the meantime, than of the original.
     mode = stat.S_IMODE(os.stat(file.name).st_mode)
-    with open(os.open(path, _NEW, mode & 0o700), "wb", _BUFFER_BYTES) as out:
+    with open(backups.new_file(path, mode & 0o700), "wb", _BUFFER_BYTES) as out:
         salvager.salvage(file, out, Findings(0))
         out.flush()
-        _take_after(file.name, path)
+        backups.take_after(file.name, path)
         os.fsync(out.fileno())
-
-
-def _take_after(original: str, path: str) -> None:
-    info = os.stat(original)
-    if hasattr(os, "chown"):
-        with contextlib.suppress(OSError):
-            os.chown(path, info.st_uid, info.st_gid)
-    with contextlib.suppress(OSError):
-        shutil.copystat(original, path)
-
-
-def _keep(path: str) -> str:
-    """A second name for a file, on the disk; where that cannot be had, a copy. The name."""
-    for number in itertools.count():
-        backup = _beside(path, f"damaged-{number}")
-        if os.path.lexists(backup):
-            if _keeps(backup, path):  # a crash came before the last step
-                break
-            continue
-        try:
-            os.link(path, backup)
-        except FileExistsError:
-            continue
-        except OSError:
-            _copy(path, backup)
-        break
-    _sync_folder(os.path.dirname(path))
-    return backup
-
-
-def _keeps(backup: str, path: str) -> bool:
-    """Whether a file holds all of another one, also when that one's name goes to a third."""
-    if not stat.S_ISREG(os.lstat(backup).st_mode):
-        return False  # a link would go with the name
-    return os.path.samefile(backup, path) or filecmp.cmp(backup, path, shallow=False)
-
-
-def _copy(path: str, backup: str) -> None:
-    """A copy on the disk, under its name only when it is complete."""
-    new = _beside(path, "copying")
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(new)
-    try:
-        with open(path, "rb") as source, open(os.open(new, _NEW, 0o600), "wb") as out:
-            shutil.copyfileobj(source, out, _BUFFER_BYTES)
-            out.flush()
-            _take_after(path, new)
-            os.fsync(out.fileno())
-        os.replace(new, backup)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(new)
-        raise
-
-
-def _has_writer(path: str) -> bool:
-    """Whether somebody has a file open for writing, as far as the system tells.
-
-    Linux grants a lease for reading only on a file that nobody writes to (fcntl(2), F_SETLEASE).
-    It is given back at once; who opens the file meanwhile waits for that, and the signal that tells
-    of him is one that does nothing.
-    """
-    try:
-        import fcntl
-
-        set_lease, set_signal = fcntl.F_SETLEASE, fcntl.F_SETSIG
-    except (ImportError, AttributeError):
-        return False
-    file = os.open(path, os.O_RDONLY)
-    try:
-        fcntl.fcntl(file, set_signal, signal.SIGURG)
-        fcntl.fcntl(file, set_lease, fcntl.F_RDLCK)
-        fcntl.fcntl(file, set_lease, fcntl.F_UNLCK)
-    except OSError as error:
-        return error.errno == errno.EAGAIN
-    finally:
-        os.close(file)
-    return False
-
-
-def _sync_folder(folder: str) -> None:
-    """Have the names in a folder on the disk, where a folder can be synced."""
-    if os.name != "posix":
-        return
-    file = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    except OSError as error:
-        if error.errno != errno.EINVAL:
-            raise
-    finally:
-        os.close(file)

@@ -21,7 +21,6 @@ called again, and some events may then have been kept twice.
 from __future__ import annotations
 
 import contextlib
-import errno
 import itertools
 import math
 import operator
@@ -34,6 +33,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import NamedTuple
 
+from tbio.backups import sync_folder
 from tbio.errors import WriterError
 from tbio.event_file import FILE_VERSION, WRITER_NAME, is_event_file
 from tbio.proto import PARSE_ERRORS
@@ -135,7 +135,7 @@ def resume(folder: str | os.PathLike[str], step: int | None = None) -> Resumed:
         for cut in cuts:
             cut.prepare()
         if cuts:
-            _sync_folder(folder)
+            sync_folder(folder)
         for cut in cuts:
             cut.carry_out()
     except BaseException:
@@ -325,7 +325,7 @@ class _Cut:
         self._begun = True
         if self._rest:
             os.replace(self._rest, self._path)
-            _sync_folder(os.path.dirname(self._path))
+            sync_folder(os.path.dirname(self._path))
         else:
             file = os.open(self._path, os.O_WRONLY | _BINARY)
             try:
@@ -449,17 +449,3 @@ def _records(path: str, start: int, stop: int) -> Iterator[Record]:
     for item in decoder.finish():
         if not isinstance(item, Damage):
             yield item
-
-
-def _sync_folder(folder: str) -> None:
-    """Have the names in a folder on the disk, where a folder can be synced."""
-    if os.name != "posix":
-        return
-    file = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    except OSError as error:
-        if error.errno != errno.EINVAL:
-            raise
-    finally:
-        os.close(file)

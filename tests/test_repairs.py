@@ -22,7 +22,7 @@ from raw_log import events_in
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
 import tbio
-from tbio import repairs
+from tbio import backups, repairs
 from tbio.event_file import is_event_file
 from tbio.kinds import scalar
 from tbio.proto.event_pb2 import Event
@@ -415,7 +415,7 @@ def test_what_is_appended_meanwhile_is_not_lost(
     logs: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     """By a writer that no system tells of, before and behind the last look."""
-    monkeypatch.setattr(repairs, "_has_writer", lambda path: False)
+    monkeypatch.setattr(backups, "has_writer", lambda path: False)
     path = logs / "a" / NAME
     done: Callable[..., None] = getattr(os, moment)
     grown = 0

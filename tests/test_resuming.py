@@ -31,7 +31,7 @@ from tensorboard_readers import Shown, by_plugin_accumulator, by_rustboard
 from tensorboard_server import BACKENDS, Backend, TensorBoardServer
 
 import tbio
-from tbio import EventFileWriter, SummaryWriter, WriterError, read_events, resuming
+from tbio import EventFileWriter, SummaryWriter, WriterError, backups, read_events, resuming
 from tbio.kinds import scalar, text
 from tbio.proto.event_pb2 import Event, SessionLog, TaggedRunMetadata
 from tbio.proto.graph_pb2 import GraphDef
@@ -628,7 +628,7 @@ def test_a_change_that_fails_when_others_are_made(
 
 def test_somebody_writes_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path, *map(event, range(9)))
-    real = resuming._sync_folder
+    real = backups.sync_folder
 
     def sync_folder(folder: str) -> None:
         with path.open("ab") as file:
@@ -636,7 +636,7 @@ def test_somebody_writes_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         real(folder)
 
     with monkeypatch.context() as patch:
-        patch.setattr(resuming, "_sync_folder", sync_folder)
+        patch.setattr(resuming, "sync_folder", sync_folder)
         with pytest.raises(WriterError, match="was written to while"):
             resume(tmp_path, 5)
     assert steps_of(tmp_path) == [*range(9), 5]

@@ -111,4 +111,4 @@ def run(arguments: argparse.Namespace) -> int:
     if silent:
         what = count_of(len(silent), "tag")
         source.say(f"{what} left out whose name does not tell what is best (--mode)")
-    return 0 if source.tell({name: one.report for name, one in logs.items()}, logs) else 3
+    return 0 if source.tell_all(logs) else 3

@@ -54,9 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
         for line in columns([_cells(one) for one in found.differences] or [("",)]):
             if line:
                 print(line)
-    complete = [
-        source.tell({name: run.report for name, run in logs.items()}, logs) for logs in (a, b)
-    ]
+    complete = [source.tell_all(logs) for logs in (a, b)]
     points = count_of(found.points, "point")
     compared = f"{points} of {found.series:,} common series compared"
     source.say(f"{count_of(len(found.differences), 'difference')}; {compared}")

@@ -12,11 +12,10 @@ coordinates (.png, .svg, .pdf); - is the standard output, and gets CSV.
 from __future__ import annotations
 
 import argparse
-from typing import Any, get_args
+from typing import get_args
 
 from tbio.cli import source, tables
 from tbio.cli.render import count_of, short
-from tbio.logdir import LogDir
 from tbio.optimum import Mode
 from tbio.ranking import At, hparams, hparams_of, metrics_of
 from tbio.tables import Table
@@ -89,11 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
         _print(table, arguments)
     else:
         _write(table, arguments)
-    return 0 if source.tell(_reports(logs), logs) else 3
-
-
-def _reports(logs: LogDir) -> dict[str, Any]:
-    return {name: run.report for name, run in logs.items()}
+    return 0 if source.tell_all(logs) else 3
 
 
 def _write(table: Table, arguments: argparse.Namespace) -> None:

@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         for one in logs.values():
             _print(one)
-    return 0 if source.tell({name: one.report for name, one in logs.items()}, logs) else 3
+    return 0 if source.tell_all(logs) else 3
 
 
 def _as_json(run: Run) -> dict[str, object]:

@@ -158,7 +158,7 @@ def run(arguments: argparse.Namespace) -> int:
         _print(reduction)
     else:
         _write(reduction, logs, arguments)
-    complete = source.tell({name: one.report for name, one in logs.items()}, logs)
+    complete = source.tell_all(logs)
     _tell(reduction)
     return 0 if complete else 3
 

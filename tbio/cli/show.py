@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         _print(logs, list(table))
         for tag in charted:
             _draw(logs, tag, arguments)
-    return 0 if source.tell({name: one.report for name, one in logs.items()}, logs) else 3
+    return 0 if source.tell_all(logs) else 3
 
 
 def _print(logs: LogDir, rows: list[dict[str, Any]]) -> None:

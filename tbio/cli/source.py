@@ -196,6 +196,11 @@ def tell(reports: Mapping[str, RunReport], logs: LogDir) -> bool:
     return complete
 
 
+def tell_all(logs: LogDir) -> bool:
+    """As `tell`, of every run."""
+    return tell({name: run.report for name, run in logs.items()}, logs)
+
+
 def has_colors(stream: TextIO) -> bool:
     """Whether to write in colours: to a terminal that has some, unless ``NO_COLOR`` is set.
 
