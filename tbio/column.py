@@ -97,7 +97,7 @@ class ScalarColumn(Column):
 
     def _hold(self, dtype: np.dtype[Any]) -> None:
         """Make room for values of a dtype beside those that are there."""
-        held = self._values.array.dtype
+        held = self._values.dtype
         if dtype not in (held, _FLOAT32) and held.kind != "O":
             self._values = self._values.astype(dtype)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,10 +11,15 @@ import numpy.typing as npt
 _LEAST = 8
 
 
-@functools.cache
-def _empty(dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-    empty = np.empty(0, dtype)
-    empty.flags.writeable = False
+#: An empty array of each dtype met so far.
+_EMPTY: dict[Any, npt.NDArray[Any]] = {}
+
+
+def _empty(dtype: type[Any] | np.dtype[Any]) -> npt.NDArray[Any]:
+    empty = _EMPTY.get(dtype)
+    if empty is None:
+        empty = _EMPTY[dtype] = np.empty(0, dtype)
+        empty.flags.writeable = False
     return empty
 
 
@@ -33,8 +37,8 @@ class Growing:
 
     __slots__ = ("_count", "_data", "_view")
 
-    def __init__(self, dtype: npt.DTypeLike) -> None:
-        self._data: npt.NDArray[Any] = _empty(np.dtype(dtype))
+    def __init__(self, dtype: type[Any] | np.dtype[Any]) -> None:
+        self._data = _empty(dtype)
         self._count = 0
         self._view = self._data
 
@@ -52,6 +56,11 @@ class Growing:
         self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
     ) -> npt.NDArray[Any]:
         return self.array.astype(dtype or self._data.dtype, copy=bool(copy))
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the values."""
+        return self._data.dtype
 
     @property
     def array(self) -> npt.NDArray[Any]:
@@ -81,7 +90,7 @@ class Growing:
         self._data[begin:end] = values
         self._count = end
 
-    def astype(self, dtype: npt.DTypeLike) -> Growing:
+    def astype(self, dtype: np.dtype[Any]) -> Growing:
         """The same values in another dtype."""
         other = Growing(dtype)
         other.extend(self.array)

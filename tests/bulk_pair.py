@@ -152,6 +152,7 @@ class Pair:
     Args:
         file: gives the same file, or one like it, each time it is called.
         buffer_bytes: of the lane.
+        in_advance: whether another thread reads the next buffer meanwhile.
     """
 
     def __init__(
@@ -161,14 +162,16 @@ class Pair:
         *,
         buffer_bytes: int = 4096,
         lane: Lane | None = None,
+        in_advance: bool = False,
     ) -> None:
         self.plain = FileColumns(file(), wanted)
         self.bulk = FileColumns(file(), wanted)
         self.lane = lane or Lane(buffer_bytes=buffer_bytes, few=16)
+        self._in_advance = in_advance
 
     def read(self, name: str = "") -> None:
         """Read with both; ``name`` begins the message should they differ."""
         want = outcome(self.plain.read)
-        got = outcome(lambda: self.lane.read([self.bulk]))
+        got = outcome(lambda: self.lane.read([self.bulk], self._in_advance))
         assert_same(got, want, f"{name}raised, warned")
         assert_same(state_of(self.bulk), state_of(self.plain), name)

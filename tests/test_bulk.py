@@ -56,13 +56,20 @@ START = Odd("start", step=30)
 
 # Who reads.
 
+_HAND_OVERS = 40  # from thread to thread, in one test: each may take milliseconds
 
-def compare(data: bytes, wanted: Wanted = QUIETLY, *, buffer_bytes: int = 4096) -> FileColumns:
+
+def compare(
+    data: bytes, wanted: Wanted = QUIETLY, *, buffer_bytes: int = 4096, in_advance: bool = False
+) -> FileColumns:
     """Read a file of these bytes both ways, twice; what was read."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "events.out.tfevents.1")
         Path(path).write_bytes(data)
-        pair = Pair(lambda: LocalFile(path), wanted, buffer_bytes=buffer_bytes)
+        in_advance = in_advance and len(data) < _HAND_OVERS * buffer_bytes
+        pair = Pair(
+            lambda: LocalFile(path), wanted, buffer_bytes=buffer_bytes, in_advance=in_advance
+        )
         pair.read()
         pair.read()
         return pair.bulk
@@ -229,14 +236,22 @@ def corpus_files(corpus: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize(
-    ("buffer_bytes", "ordered"), [(4096, False), (4096, True), (1 << 22, False)]
+    ("buffer_bytes", "ordered", "in_advance"),
+    [(4096, False, False), (4096, False, True), (4096, True, False), (1 << 22, False, False)],
 )
-def test_every_file_of_the_corpus(corpus: Path, buffer_bytes: int, ordered: bool) -> None:
+def test_every_file_of_the_corpus(
+    corpus: Path, buffer_bytes: int, ordered: bool, in_advance: bool
+) -> None:
     wanted = Wanted(ordered=ordered, on_damage="ignore")
     paths = list(corpus_files(corpus))
     assert len(paths) > 270
     for path in paths:
-        pair = Pair(lambda: LocalFile(os.fspath(path)), wanted, buffer_bytes=buffer_bytes)  # noqa: B023
+        pair = Pair(
+            lambda: LocalFile(os.fspath(path)),  # noqa: B023
+            wanted,
+            buffer_bytes=buffer_bytes,
+            in_advance=in_advance,
+        )
         pair.read(os.fspath(path))
 
 
@@ -249,10 +264,10 @@ def test_the_corpus_in_one_call(corpus: Path) -> None:
 
 
 @settings(max_examples=80, deadline=None)
-@given(record_logs(), SELECTIONS, BUFFERS)
-@example((Rhythm(), START, Rhythm(step=10)), QUIETLY, 4096)
-def test_random_logs(log: RecordLog, wanted: Wanted, buffer_bytes: int) -> None:
-    compare(log_bytes(log), wanted, buffer_bytes=buffer_bytes)
+@given(record_logs(), SELECTIONS, BUFFERS, st.booleans())
+@example((Rhythm(), START, Rhythm(step=10)), QUIETLY, 4096, False)
+def test_random_logs(log: RecordLog, wanted: Wanted, buffer_bytes: int, in_advance: bool) -> None:
+    compare(log_bytes(log), wanted, buffer_bytes=buffer_bytes, in_advance=in_advance)
 
 
 @pytest.mark.parametrize("buffer_bytes", [4096, 1 << 22])
@@ -347,19 +362,29 @@ def test_every_byte_of_a_payload_changed() -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(record_logs(largest=4), damages(), PLAINLY, BUFFERS)
+@given(record_logs(largest=4), damages(), PLAINLY, BUFFERS, st.booleans())
 def test_damage_at_random(
-    log: RecordLog, damagings: Sequence[Damaging], wanted: Wanted, buffer_bytes: int
+    log: RecordLog,
+    damagings: Sequence[Damaging],
+    wanted: Wanted,
+    buffer_bytes: int,
+    in_advance: bool,
 ) -> None:
-    compare(damaged(log, damagings), wanted, buffer_bytes=buffer_bytes)
+    data = damaged(log, damagings)
+    compare(data, wanted, buffer_bytes=buffer_bytes, in_advance=in_advance)
 
 
 @settings(max_examples=80, deadline=None)
-@given(record_logs(largest=3), damages(), BUFFERS)
-@example((Rhythm(), Odd("noise"), Rhythm()), (), 4096)
-def test_damage_raised(log: RecordLog, damagings: Sequence[Damaging], buffer_bytes: int) -> None:
+@given(record_logs(largest=3), damages(), BUFFERS, st.booleans())
+@example((Rhythm(), Odd("noise"), Rhythm()), (), 4096, False)
+@example((Rhythm(), Odd("noise"), Rhythm()), (), 4096, True)
+def test_damage_raised(
+    log: RecordLog, damagings: Sequence[Damaging], buffer_bytes: int, in_advance: bool
+) -> None:
     """The same error, the same columns up to it, and the same again at the next call."""
-    compare(damaged(log, damagings), Wanted(on_damage="raise"), buffer_bytes=buffer_bytes)
+    data = damaged(log, damagings)
+    wanted = Wanted(on_damage="raise")
+    compare(data, wanted, buffer_bytes=buffer_bytes, in_advance=in_advance)
 
 
 @settings(max_examples=60, deadline=None)
@@ -508,10 +533,10 @@ def read_together(files: Sequence[Callable[[], File]], wanted: Wanted, **options
     """Read files in one call, and each for itself; twice."""
     pairs = [Pair(file, wanted) for file in files]
     lane = Lane(**options)
-    for _ in range(2):
+    for in_advance in (True, False):
         for pair in pairs:
             pair.plain.read()
-        lane.read([pair.bulk for pair in pairs])
+        lane.read([pair.bulk for pair in pairs], in_advance)
         for at, pair in enumerate(pairs):
             assert_same(state_of(pair.bulk), state_of(pair.plain), f"file {at}")
 
@@ -627,6 +652,7 @@ def test_file_objects_and_pipes(log: RecordLog, how: str, buffer_bytes: int) -> 
     st.floats(0, 1) | st.none(),
     BUFFERS,
     st.sampled_from(["ignore", "raise"]),
+    st.booleans(),
 )
 def test_a_file_that_misbehaves(
     log: RecordLog,
@@ -635,6 +661,7 @@ def test_a_file_that_misbehaves(
     fails: float | None,
     buffer_bytes: int,
     on_damage: OnDamage,
+    in_advance: bool,
 ) -> None:
     """Short reads, a size that is not the file's any more, an error in the middle."""
     data = log_bytes(log)
@@ -646,6 +673,7 @@ def test_a_file_that_misbehaves(
         ),
         Wanted(on_damage=on_damage),
         buffer_bytes=buffer_bytes,
+        in_advance=in_advance,
     )
     pair.read()
     pair.read()

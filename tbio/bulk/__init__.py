@@ -16,6 +16,7 @@ times before. So nothing here is done for one event that can be done for all tha
 6. `rounds`: or which tags follow is guessed, as the frames are, and the whole event compared.
 7. `blobs`: images and the like are passed over by their header.
 8. `stretches`, `lane`: what was found goes into the columns of its file, in order.
+9. `ahead`: where a core is idle, another thread reads, frames and checks the next buffer meanwhile.
 
 What does not look as expected is never guessed at: an event goes to protobuf, one by one, and what
 is not a sound record goes to `tbio.record.RecordDecoder`, which alone says what is damaged. So the
@@ -26,7 +27,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from tbio.bulk.lane import Lane
@@ -36,33 +37,68 @@ __all__ = ["Lane", "read"]
 
 #: A lane for each thread, which keeps its buffer and what it has learned.
 _OWN = threading.local()
-#: Files that one thread reads in one go.
+#: What one thread reads in one go: so many files, or bytes.
 _FILES_EACH = 64
+_BYTES_EACH = 1 << 24
 
 
 def read(files: Sequence[FileColumns]) -> None:
-    """Take in what the files hold beyond what was read; many of them by all cores.
+    """Take in what the files hold beyond what was read, by all cores.
+
+    Many files go to several threads; for a large one, another thread reads in advance.
 
     Raises:
         DamageError, OSError: with ``on_damage="raise"``.
     """
-    threads = min(os.cpu_count() or 1, -(-len(files) // _FILES_EACH))
+    cores = _cores()
+    parts = list(_parts(files, cores))
+    threads = min(cores, len(parts))
+    in_advance = 2 * threads <= cores
     if threads < 2:
-        _read(files)
+        _read(files, in_advance)
         return
-    parts = [files[at : at + _FILES_EACH] for at in range(0, len(files), _FILES_EACH)]
     with ThreadPoolExecutor(threads, "tbio-read") as pool:
-        for _ in pool.map(_read, parts):
+        for _ in pool.map(lambda part: _read(part, in_advance), parts):
             pass
 
 
-def _read(files: Sequence[FileColumns]) -> None:
+def _cores() -> int:
+    """Those that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _parts(files: Sequence[FileColumns], cores: int) -> Iterator[Sequence[FileColumns]]:
+    """The files, cut into what one thread is to read in one go."""
+    # There is a size to ask for with each file, and no need to where there are many of them.
+    few = len(files) < cores * _FILES_EACH
+    begin = size = 0
+    for at, file in enumerate(files):
+        if few and len(files) > 1:
+            size += _size(file)
+        if size >= _BYTES_EACH or at + 1 - begin >= _FILES_EACH:
+            yield files[begin : at + 1]
+            begin, size = at + 1, 0
+    if begin < len(files):
+        yield files[begin:]
+
+
+def _size(columns: FileColumns) -> int:
+    """The bytes of a file; 0 where it does not tell."""
+    try:
+        return columns.reader.file.state().size or 0
+    except OSError:
+        return 0
+
+
+def _read(files: Sequence[FileColumns], in_advance: bool) -> None:
     lane: Lane | None = getattr(_OWN, "lane", None)
     # It is taken away while it reads: a warning may lead to other reading in between.
     _OWN.lane = None
     if lane is None or lane.is_full:
         lane = Lane()
     try:
-        lane.read(files)
+        lane.read(files, in_advance)
     finally:
         _OWN.lane = lane

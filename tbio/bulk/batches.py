@@ -196,7 +196,7 @@ class _Lane(Lane):
         super().__init__(buffer_bytes, few)
         self._applied = _Handing(few)
 
-    def _marks(self, raw: ByteStream, stretch: Stretch, state: FileState) -> Marks:
+    def _marks(self, buffer: Buffer, raw: ByteStream, stretch: Stretch, state: FileState) -> Marks:
         """None: the file is read once."""
         return Marks(b"", 0, b"")
 
@@ -204,20 +204,21 @@ class _Lane(Lane):
 class _Handing(Stretches):
     """Hands the events of stretches to the takers of their files."""
 
-    def apply(self, buffer: Buffer, stretches: Sequence[Stretch]) -> None:
-        """Hand on the sound records of the stretches, up to the first of each that is not."""
-        # The check puts other bytes in the place of the checksums.
-        copies = [
-            bytes(buffer.view[int(one.offsets[0]) : int(one.offsets[-1])]) for one in stretches
-        ]
-        self._check(buffer, stretches)
-        for stretch, copy in zip(stretches, copies, strict=True):
+    def check(self, buffer: Buffer, stretches: Sequence[Stretch]) -> None:
+        """Cut the stretches to their sound records, and keep their bytes as they are."""
+        for one in stretches:  # the check puts other bytes in the place of the checksums
+            one.copy = bytes(buffer.view[int(one.offsets[0]) : int(one.offsets[-1])])
+        super().check(buffer, stretches)
+
+    def take(self, buffer: Buffer, stretches: Sequence[Stretch]) -> None:
+        """Hand on the records of stretches that were checked."""
+        for stretch in stretches:
             if len(stretch.offsets) > 1:
-                self._give(buffer, stretch, copy)
+                self._give(buffer, stretch)
             if stretch.final is not None and not stretch.is_broken:
                 stretch.columns.reader.finish(*stretch.final)
 
-    def _give(self, buffer: Buffer, stretch: Stretch, copy: bytes) -> None:
+    def _give(self, buffer: Buffer, stretch: Stretch) -> None:
         """Give the events of one stretch: batches, and between them those that are plain."""
         begins, ends = stretch.offsets[:-1], stretch.offsets[1:]
         columns = cast(_Handed, stretch.columns)
@@ -226,7 +227,7 @@ class _Handing(Stretches):
             events = events_of(buffer, begins + HEADER_BYTES, ends - FOOTER_BYTES)
             found, passed = self._values(buffer, events)
             if np.count_nonzero(events.plain) <= _MOST_PLAIN * len(begins):
-                batches = _Batches(stretch, events, found, passed, copy)
+                batches = _Batches(stretch, events, found, passed)
                 alone = np.flatnonzero(events.plain).tolist()
         begin, origin = 0, int(begins[0])
         for plain in [*alone, len(begins)]:
@@ -237,7 +238,7 @@ class _Handing(Stretches):
                 columns.reader.advance(len(batch), batch.offset + len(batch.data))
             if plain < len(begins):
                 at, end = int(begins[plain]), int(ends[plain])
-                payload = copy[at - origin + HEADER_BYTES : end - origin - FOOTER_BYTES]
+                payload = stretch.copy[at - origin + HEADER_BYTES : end - origin - FOOTER_BYTES]
                 columns.reader.advance(1, stretch.place(end))
                 columns.take_record(Record(stretch.place(at), payload))
             begin = plain + 1
@@ -260,7 +261,6 @@ class _Batches:
 
     Args:
         found, passed: its values; those of plain events do not count.
-        copy: its bytes.
     """
 
     def __init__(
@@ -269,11 +269,9 @@ class _Batches:
         events: Events,
         found: Sequence[Found],
         passed: Iterable[_Passed],
-        copy: bytes,
     ) -> None:
         self._stretch = stretch
         self._events = events
-        self._copy = copy
         self._others = [Other(one.row, one.event) for one in passed]
         # Layouts of a tag next to each other, the values of each in order.
         by_tag: dict[str, list[Found]] = {}
@@ -302,7 +300,7 @@ class _Batches:
         begun = bisect.bisect_left(self._others, (first,))
         others = self._others[begun : bisect.bisect_left(self._others, (last,), begun)]
         return Batch(
-            self._copy[at - origin : int(offsets[end]) - origin],
+            self._stretch.copy[at - origin : int(offsets[end]) - origin],
             self._stretch.place(at),
             offsets[begin : end + 1] - at,
             events.wall_times[begin:end],

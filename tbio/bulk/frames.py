@@ -8,8 +8,9 @@ followed them then are supposed to follow now, round and round. The headers at t
 follow are compared all at once, and what fits is taken: some 10 ns a record. Behind the first that
 does not fit, some are read one by one again.
 
-Where nothing repeats, whatever looks like a header is collected: small lengths, that is zeros in
-their upper bytes, with the right checksum. They are the records if each ends where the next begins.
+Where nothing repeats, one does go from header to header, but from a thousand places at once. Near
+each of them something is looked for that looks like a header: a small length, that is zeros in its
+upper bytes, with the right checksum. It was one if the records from the place before end there.
 
 A guess that was wrong costs time and nothing else: only headers that stand there are taken.
 """
@@ -28,15 +29,18 @@ from tbio.record import FOOTER_BYTES, HEADER_BYTES, MAX_PAYLOAD_BYTES
 #: Bytes of a record beside its payload.
 FRAME_BYTES = HEADER_BYTES + FOOTER_BYTES
 _FEW, _MANY = 64, 1 << 12  # records that are read one by one before the next guess
-_SPARSE = 80  # bytes of a record: of longer ones, on average, the headers are not collected
 _PATIENCE = 2  # guesses in vain
 _FIRST_GUESS, _LARGEST_GUESS = 1 << 11, 1 << 16
 _TAIL = 8  # so many lengths must have occurred before, in this order
 _REMEMBERED = 1 << 14  # lengths
 _NEAR = 1 << 8  # of them are looked at first
 _KNOWN = 1 << 16  # headers
-_COLLECTED = 1 << 18  # bytes that headers are collected from at once
+_PLACES = 1 << 11  # at most, from where records are followed at once
+_LOOKED_AT = 1 << 7  # bytes behind such a place, for a header
 _PIECE = 1 << 16  # bytes that are looked at one by one without a new copy
+
+_WALL_TIME = 0x09  # the first byte of an event: the key of Event.wall_time
+_NEVER = 1 << 62  # bytes of what is no record
 
 _Headers: TypeAlias = npt.NDArray[np.uint32]
 
@@ -155,14 +159,14 @@ class FrameFinder:
             in_vain = 0 if at > before else in_vain + 1
             if in_vain <= _PATIENCE:
                 continue
-            if self._past.mean(_MANY) > _SPARSE:
-                sizes, needed = self._one_by_one(buffer, at, end, _MANY)
-                at = self._take(found, at, sizes)
-                if len(sizes) < _MANY:
-                    break
+            sizes = self._in_many_places(buffer, at, end)
+            at = self._take(found, at, sizes)
+            if len(sizes) >= _MANY:
                 continue
-            if len(sizes := self._collect(buffer, at, end)):
-                at = self._take(found, at, sizes)
+            sizes, needed = self._one_by_one(buffer, at, end, _MANY)
+            at = self._take(found, at, sizes)
+            if len(sizes) < _MANY:
+                break
         if fresh and found:
             self._first = np.concatenate(found)[:_REMEMBERED]
         offsets = np.empty(1 + sum(map(len, found)), np.int64)
@@ -237,30 +241,40 @@ class FrameFinder:
         was_right = not wrong.any()
         return sizes[: count if was_right else int(wrong.argmax())], was_right
 
-    def _collect(self, buffer: Buffer, at: int, end: int) -> Longs:
-        """The sizes of the next records, by all that looks like a header in some bytes."""
-        end = min(end, at + _COLLECTED)
-        zero = buffer.data[at : end + HEADER_BYTES + 8] == 0
-        # Bytes 3 to 7 of a length, and so that words of 8 can be looked at instead of bytes.
-        count = (end - at) & ~7
-        pairs = zero[3 : count + 6] & zero[4 : count + 7]
-        looks = pairs[:count] & pairs[2 : count + 2]
-        looks &= zero[7 : count + 7]
-        some = np.flatnonzero(looks.view(np.uint64))
-        which = np.flatnonzero(looks.reshape(-1, 8)[some])
-        places = (some[which >> 3] << 3) + (which & 7) + at
-        words = buffer.rows(places, HEADER_BYTES).view("<u4")
-        right = words[:, 0] < len(_CRC_OF_LENGTH)
-        crcs = _CRC_OF_LENGTH[words[:, 0] & np.uint32(len(_CRC_OF_LENGTH) - 1)]
-        right &= crcs == words[:, 2]
-        places = places[right]
-        sizes: Longs = words[right, 0].astype(np.int64) + FRAME_BYTES
-        ends = places + sizes
-        if not len(places) or places[0] != at:
-            return sizes[:0]
-        follows = places[1:] == ends[:-1]
-        count = len(places) if follows.all() else int(follows.argmin()) + 1
-        return sizes[: int(np.searchsorted(ends[:count], end, "right"))]
+    def _in_many_places(self, buffer: Buffer, at: int, end: int) -> Longs:
+        """The sizes of the next records, from header to header in many places at once.
+
+        None where there are too few places to begin at.
+        """
+        begins = np.concatenate([[at], _headers_among(buffer, at, end)])
+        if len(begins) < _PLACES // 16:
+            return begins[:0]
+        limits = np.append(begins[1:], end)
+        places, which = begins, np.arange(len(begins), dtype=np.uint16)
+        stops = begins.copy()
+        sizes_found, which_found = [], []
+        while len(which):
+            words = buffer.rows(places, HEADER_BYTES).view("<u4")
+            right = (words[:, 0] < len(_CRC_OF_LENGTH)) & (words[:, 1] == 0)
+            right &= _CRC_OF_LENGTH[words[:, 0] & np.uint32(len(_CRC_OF_LENGTH) - 1)] == words[:, 2]
+            sizes = words[:, 0].astype(np.int64) + FRAME_BYTES
+            for odd in np.flatnonzero(~right).tolist():  # long, or no header
+                sizes[odd] = _size_of(words[odd].tobytes()) or _NEVER
+            following = places + sizes
+            whole = following <= end
+            if not whole.all():
+                sizes, which, following = sizes[whole], which[whole], following[whole]
+            sizes_found.append(sizes)
+            which_found.append(which)
+            stops[which] = following
+            more = following < limits[which]
+            places, which = following[more], which[more]
+        # Where one stops just where the next began, that began at a record.
+        joined = stops[:-1] == limits[:-1]
+        count = len(begins) if joined.all() else int(joined.argmin()) + 1
+        of = np.concatenate(which_found)
+        found: Longs = np.concatenate(sizes_found)[np.argsort(of, kind="stable")]
+        return found[: np.count_nonzero(of < count)]
 
     def _headers_of(self, sizes: Longs) -> _Headers:
         """The headers of records of some sizes, as words of 4 bytes."""
@@ -279,6 +293,32 @@ class FrameFinder:
             length = (size - FRAME_BYTES).to_bytes(8, "little")
             header = self._headers[size] = length + masked_crc(length).to_bytes(4, "little")
         return header
+
+
+def _headers_among(buffer: Buffer, at: int, end: int) -> Longs:
+    """Places between two others, not too near to each other, where a header seems to stand."""
+    apart = max((end - at) // _PLACES, 2 * _LOOKED_AT)
+    places = np.arange(at + apart, end - _LOOKED_AT, apart)
+    rows = buffer.rows(places, _LOOKED_AT).reshape(-1)
+    # Bytes 2 to 7 of a length that is not large, and an event that begins with its wall time.
+    zero = rows == 0
+    pairs = zero[2:-1] & zero[3:]
+    looks = rows == _WALL_TIME
+    looks[:-HEADER_BYTES] = looks[HEADER_BYTES:]
+    looks[-HEADER_BYTES:] = False
+    for byte in (0, 2, 4):
+        looks[:-HEADER_BYTES] &= pairs[byte : byte + len(looks) - HEADER_BYTES]
+    # Words of 8 are looked at instead of bytes.
+    some = np.flatnonzero(looks.view(np.uint64))
+    which = np.flatnonzero(looks.reshape(-1, 8)[some])
+    row, column = np.divmod((some[which >> 3] << 3) + (which & 7), _LOOKED_AT)
+    begins: Longs = places[row] + column
+    words = buffer.rows(begins, HEADER_BYTES).view("<u4")
+    right = (words[:, 0] < len(_CRC_OF_LENGTH)) & (words[:, 1] == 0)
+    right &= _CRC_OF_LENGTH[words[:, 0] & np.uint32(len(_CRC_OF_LENGTH) - 1)] == words[:, 2]
+    row, first = np.unique(row[right], return_index=True)
+    found: Longs = begins[right][first]
+    return found
 
 
 def _round_and_round(numbers: npt.NDArray[Any], rounds: int) -> npt.NDArray[Any]:

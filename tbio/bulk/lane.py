@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
+from tbio.bulk.ahead import ahead
 from tbio.bulk.buffer import Buffer
 from tbio.bulk.frames import FrameFinder
 from tbio.bulk.stretches import Stretch, Stretches
@@ -47,7 +49,8 @@ class Lane:
 
     def __init__(self, buffer_bytes: int = BUFFER_BYTES, few: int = _FEW) -> None:
         self._buffer_bytes = buffer_bytes
-        self._buffer = Buffer(buffer_bytes)
+        self._buffers = [Buffer(buffer_bytes)]
+        self._in_advance = False
         self._frames = FrameFinder()
         self._applied = Stretches(few)
         self._waiting: list[Stretch] = []
@@ -64,12 +67,17 @@ class Lane:
         """Whether it has learned so much that it is better to begin anew."""
         return self._applied.is_full
 
-    def read(self, files: Iterable[FileColumns]) -> None:
+    def read(self, files: Iterable[FileColumns], in_advance: bool = False) -> None:
         """Take in what the files hold beyond what was read, as `FileColumns.read` does of one.
+
+        Args:
+            in_advance: whether another thread reads, frames and checks the next buffer of a large
+                file, about half of the work, while this one takes in what it has.
 
         Raises:
             DamageError, OSError: with ``on_damage="raise"``.
         """
+        self._in_advance = in_advance
         try:
             for columns in files:
                 if columns.ordered:
@@ -84,11 +92,12 @@ class Lane:
             self._waiting.clear()
             self._broken.clear()
             self._filled = 0
-            if self._buffer.size > self._buffer_bytes:
-                self._buffer = Buffer(self._buffer_bytes)
+            for which, buffer in enumerate(self._buffers):
+                if buffer.size > self._buffer_bytes:
+                    self._buffers[which] = Buffer(self._buffer_bytes)
 
     def _read(self, columns: FileColumns, beyond_damage: bool = False) -> None:
-        window = self._buffer.size
+        window = self._buffers[0].size
         if not beyond_damage:
             with columns.open_to_errors():
                 columns.begin()
@@ -104,7 +113,7 @@ class Lane:
     def _read_sound(self, columns: FileColumns, window: int) -> bool:
         """Read on, ``window`` bytes at first, as far as records are sound; whether there is more.
 
-        The last ones of the file may wait in the buffer until more is read.
+        All there is of a file may wait in the buffer until more is read.
         """
         reader = columns.reader
         state = reader.unread()
@@ -113,59 +122,93 @@ class Lane:
         if state.size is None:  # a stream, which can be read once
             columns.read()
             return False
-        offset, held = reader.resume, 0
         with reader.opened(state) as raw:
-            source = _Source(raw, state.size, offset, reader.report.compression)
-            while True:
-                if self._waiting and self._filled + source.expected(window) > self._buffer.size:
-                    self._apply()
-                buffer, begin = self._buffer, self._filled
-                limit = min(begin + held + window, buffer.size)
-                end = begin + held + source.read(buffer.view[begin + held : limit])
-                reader.report.compression = source.compression
-                frames = self._frames.find(buffer, begin, end, fresh=not offset)
-                stop = int(frames.offsets[-1])
-                stretch = Stretch(columns, offset, frames.offsets)
-                self._waiting.append(stretch)
-                self._filled = stop
-                if source.at_end and stop == end and not source.is_cut:
-                    marks = self._marks(raw, stretch, state)
-                    stretch.final = state, marks, source.position
-                    return False
+            source = _Source(raw, state.size, reader.resume, reader.report.compression)
+            if self._waiting and self._filled + source.expected(window) > self._buffers[0].size:
                 self._apply()
-                held = end - stop
-                offset += stop - begin
-                left = source.left
-                if (
-                    stretch.is_broken
-                    or source.at_end
-                    or (held >= HEADER_BYTES and not frames.needed)
-                    or frames.needed > (_MOST_BYTES if left is None else held + left)
-                ):
-                    return True
-                size = frames.needed
-                if window >= BUFFER_BYTES and len(frames.offsets) < _FEW:
-                    size = max(size, _LARGER_BYTES)  # few events, of many bytes
-                if size > self._buffer.size:
-                    self._buffer = Buffer(size)
-                self._buffer.view[:held] = bytes(buffer.view[stop:end])
-                window = min(2 * window, self._buffer.size)
+            stretches = self._stretches(columns, source, raw, state, window)
+            buffer, stretch = next(stretches)
+            self._waiting.append(stretch)
+            self._filled = int(stretch.offsets[-1])
+            if stretch.final is not None:
+                return False
+            self._apply()
+            if stretch.is_last or stretch.is_broken:
+                return True
+            if self._in_advance and len(self._buffers) < 2:
+                self._buffers.append(Buffer(self._buffer_bytes))
+            with (
+                ahead(stretches) if self._in_advance else contextlib.nullcontext(stretches) as rest
+            ):
+                for buffer, stretch in rest:
+                    self._applied.take(buffer, [stretch])
+        return stretch.final is None or stretch.is_broken
 
-    def _marks(self, raw: ByteStream, stretch: Stretch, state: FileState) -> Marks:
+    def _stretches(
+        self,
+        columns: FileColumns,
+        source: _Source,
+        raw: ByteStream,
+        state: FileState,
+        window: int,
+    ) -> Iterator[tuple[Buffer, Stretch]]:
+        """The records of a file as far as they are sound, a buffer at a time.
+
+        The first stand behind what waits in the buffer, and are not checked yet. With two buffers
+        they take turns, so that the next may be asked for before one is done with.
+        """
+        report, offset = columns.reader.report, columns.reader.resume
+        which, begin, held = 0, self._filled, 0
+        first = True
+        while True:
+            buffer = self._buffers[which]
+            limit = min(begin + held + window, buffer.size)
+            end = begin + held + source.read(buffer.view[begin + held : limit])
+            report.compression = source.compression
+            frames = self._frames.find(buffer, begin, end, fresh=not offset)
+            stop = int(frames.offsets[-1])
+            stretch = Stretch(columns, offset, frames.offsets)
+            held, left = end - stop, source.left
+            if source.at_end and not held and not source.is_cut:
+                marks = self._marks(buffer, raw, stretch, state)
+                stretch.final = state, marks, source.position
+            stretch.is_last = (
+                source.at_end
+                or (held >= HEADER_BYTES and not frames.needed)
+                or frames.needed > (_MOST_BYTES if left is None else held + left)
+            )
+            if not first:
+                self._applied.check(buffer, [stretch])
+            yield buffer, stretch
+            if stretch.is_last or stretch.is_broken:
+                return
+            size = frames.needed
+            if window >= BUFFER_BYTES and len(frames.offsets) < _FEW:
+                size = max(size, _LARGER_BYTES)  # few events, of many bytes
+            which = (which + 1) % len(self._buffers)
+            if size > self._buffers[which].size:
+                self._buffers[which] = Buffer(size)
+            target = self._buffers[which]
+            target.view[:held] = bytes(buffer.view[stop:end])
+            first, begin = False, 0
+            offset += stop - int(stretch.offsets[0])
+            window = min(2 * window, target.size)
+
+    def _marks(self, buffer: Buffer, raw: ByteStream, stretch: Stretch, state: FileState) -> Marks:
         """As `RecordFileReader.marks_of`, without reading again what is at hand."""
         reader = stretch.columns.reader
         begin, stop = int(stretch.offsets[0]), int(stretch.offsets[-1])
         if stretch.offset or reader.report.compression:
             return reader.marks_of(raw, state, stretch.offset + stop - begin)
         first, last = min(begin + MARK_BYTES, stop), max(stop - MARK_BYTES, begin)
-        view = self._buffer.view
-        return Marks(bytes(view[begin:first]), stop - begin, bytes(view[last:stop]))
+        return Marks(bytes(buffer.view[begin:first]), stop - begin, bytes(buffer.view[last:stop]))
 
     def _apply(self) -> None:
         """Empty the buffer: what waits in it goes into the columns."""
         waiting, self._waiting = self._waiting, []
         self._filled = 0
-        self._applied.apply(self._buffer, waiting)
+        self._applied.check(self._buffers[0], waiting)
+        self._applied.take(self._buffers[0], waiting)
         self._broken += [one.columns for one in waiting if one.is_broken and one.final is not None]
 
 

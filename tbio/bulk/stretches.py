@@ -43,14 +43,18 @@ class Stretch:
         offset: of the first of them in the file, in bytes, after decompression.
         offsets: int64[n + 1], where they begin in the buffer, and where the last one ends.
         final: where the file ends behind them: its state, its marks, and the bytes read of it.
+        is_last: whether nothing follows that the lane could read.
         is_broken: whether one of them was found not to be sound; those before it are taken in.
+        copy: their bytes, where they are wanted as they stand in the file.
     """
 
     columns: FileColumns
     offset: int
     offsets: Longs
     final: tuple[FileState, Marks, int] | None = None
+    is_last: bool = False
     is_broken: bool = False
+    copy: bytes = b""
 
     def place(self, at: int) -> int:
         """The offset in the file of a place in the buffer."""
@@ -139,22 +143,32 @@ class Stretches:
         """Whether so much was learned that it is better to begin anew."""
         return len(self._layouts.tags) > _MOST_TAGS
 
-    def apply(self, buffer: Buffer, stretches: Sequence[Stretch]) -> None:
-        """Take in the sound records of the stretches, up to the first of each that is not.
+    def check(self, buffer: Buffer, stretches: Sequence[Stretch]) -> None:
+        """Cut the stretches to their sound records. Their checksums are not in the buffer then."""
+        begins = np.concatenate([one.offsets[:-1] for one in stretches] or [_NONE])
+        ends = np.concatenate([one.offsets[1:] for one in stretches] or [_NONE])
+        checksums.arm(buffer, begins, ends)
+        for stretch in stretches:
+            count = checksums.sound(buffer, stretch.offsets)
+            if count < len(stretch.offsets) - 1:
+                stretch.offsets = stretch.offsets[: count + 1]
+                stretch.is_broken = True
+
+    def take(self, buffer: Buffer, stretches: Sequence[Stretch]) -> None:
+        """Take in stretches that were checked.
 
         Raises:
             DamageError: with ``on_damage="raise"``, at a record that is no Event.
         """
-        self._check(buffer, stretches)
         if len(stretches) == 1:
-            self._apply_one(buffer, stretches[0])
+            self._take_one(buffer, stretches[0])
         else:
-            self._apply_all(buffer, stretches)
+            self._take_all(buffer, stretches)
         for stretch in stretches:
             if stretch.final is not None and not stretch.is_broken:
                 stretch.columns.reader.finish(*stretch.final)
 
-    def _apply_one(self, buffer: Buffer, stretch: Stretch) -> None:
+    def _take_one(self, buffer: Buffer, stretch: Stretch) -> None:
         """Take in a stretch by rounds where that goes, the ordinary way where it does not."""
         at, count = 0, len(stretch.offsets) - 1
         passes_over = stretch.columns.passes_over
@@ -173,10 +187,10 @@ class Stretches:
             self._in_vain += 1
             if self._in_vain > _PATIENCE:
                 break
-            self._apply_all(buffer, [stretch.part(at, at + self._few)])
+            self._take_all(buffer, [stretch.part(at, at + self._few)])
             at += self._few
         if at < count:
-            self._apply_all(buffer, [stretch.part(at, count)])
+            self._take_all(buffer, [stretch.part(at, count)])
 
     def _take_round(self, stretch: Stretch, taken: Round) -> None:
         """Put events that came as was supposed into the columns."""
@@ -201,7 +215,7 @@ class Stretches:
         columns.reader.advance(taken.events, stretch.place(int(ends[-1])))
         self.counts["guessed"] += taken.events
 
-    def _apply_all(self, buffer: Buffer, stretches: Sequence[Stretch]) -> None:
+    def _take_all(self, buffer: Buffer, stretches: Sequence[Stretch]) -> None:
         begins = np.concatenate([one.offsets[:-1] for one in stretches] or [_NONE])
         ends = np.concatenate([one.offsets[1:] for one in stretches] or [_NONE])
         events = events_of(buffer, begins + HEADER_BYTES, ends - FOOTER_BYTES)
@@ -234,16 +248,6 @@ class Stretches:
         self._rounds.note(
             len(events.steps), [one.layout for one in points], of[alone], which[alone]
         )
-
-    def _check(self, buffer: Buffer, stretches: Sequence[Stretch]) -> None:
-        begins = np.concatenate([one.offsets[:-1] for one in stretches] or [_NONE])
-        ends = np.concatenate([one.offsets[1:] for one in stretches] or [_NONE])
-        checksums.arm(buffer, begins, ends)
-        for stretch in stretches:
-            count = checksums.sound(buffer, stretch.offsets)
-            if count < len(stretch.offsets) - 1:
-                stretch.offsets = stretch.offsets[: count + 1]
-                stretch.is_broken = True
 
     def _values(self, buffer: Buffer, events: Events) -> tuple[list[Found], list[_PassedOver]]:
         """The values by layout, and those passed over; events with any other value get plain."""
