@@ -43,6 +43,8 @@ _SLOW = 10.0  # seconds of CPU that an input may take
 _HANGS = 120  # seconds after which it is ended; instrumented code takes its time
 _MEMORY = 2 << 30  # bytes beyond those of the interpreter and what it has loaded
 _SHORTENING = 20.0  # seconds for each finding
+_RUNS_EACH = 10_000  # inputs that one process tries: the fuzzer itself keeps some memory of each
+_BEGINNING = 5.0  # seconds within which a process ends that cannot even begin
 _RUNS = re.compile(rb"stat::number_of_executed_units:\s*(\d+)")
 
 
@@ -140,6 +142,7 @@ def work(target: Target, findings: Findings, corpus: Path, seconds: int) -> NoRe
         sys.argv[0],
         str(corpus),
         f"-max_total_time={seconds}",
+        f"-runs={_RUNS_EACH}",
         f"-timeout={_HANGS}",
         f"-max_len={_MOST_BYTES}",
         "-len_control=0",  # the mutators know what is long
@@ -178,11 +181,12 @@ def fuzz(name: str, target: Target, folder: Path, seconds: float, more: Sequence
     with log.open("wb") as words:
         while (left := until - time.monotonic()) >= 1:  # one that hangs or crashes ends a process
             worker = [sys.executable, __file__, name, "--work", "--folder", str(folder.parent)]
+            begun = time.monotonic()
             done = subprocess.run(
                 [*worker, "--seconds", str(int(left))], check=False, stdout=words, stderr=words
             )
             told = _RUNS.findall(log.read_bytes())
-            if len(told) == runs and done.returncode:
+            if len(told) == runs and done.returncode and time.monotonic() - begun < _BEGINNING:
                 break  # it does not even begin
             runs = len(told)
     findings = Findings(findings.folder)

@@ -21,7 +21,7 @@ import warnings
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -114,12 +114,18 @@ class Point(NamedTuple):
     nth: int
 
 
+#: The sorts of problems, as `tbio.check` calls them: "value" contradicts its own description,
+#: "nothing" is a value that holds nothing, "clock_nan" a wall time that is no number.
+ProblemKind: TypeAlias = Literal["value", "nothing", "clock_nan"]
+
+
 class Problem(NamedTuple):
     """A value that is not what it says it is; the rest of its event is read.
 
     Attributes:
         path: the event file.
         offset: of the record, in bytes.
+        kind: its sort.
     """
 
     path: str
@@ -127,6 +133,12 @@ class Problem(NamedTuple):
     tag: str
     step: int
     what: str
+    kind: ProblemKind = "value"
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether something is lost by it, and not only worth knowing."""
+        return self.kind == "value"
 
 
 @dataclass(frozen=True)
@@ -341,7 +353,7 @@ class FileColumns:
     def _add_time(self, stored: StoredEvent) -> None:
         wall_time = stored.event.wall_time
         if wall_time != wall_time:
-            self._add_problem(stored, "", "a wall time that is no number")
+            self._add_problem(stored, "", "a wall time that is no number", "clock_nan")
         else:
             self._add_times(wall_time, wall_time)
 
@@ -400,7 +412,7 @@ class FileColumns:
             return
         plugin = PLUGIN_OF_FIELD.get(field or "") or self._plugin_of(tag)
         if field is None and not (plugin and plugins.kind_of(plugin) in _HELD_BY_METADATA):
-            self._add_problem(stored, tag, "a value that holds nothing")
+            self._add_problem(stored, tag, "a value that holds nothing", "nothing")
             return
         number = (
             field == "tensor"
@@ -420,7 +432,9 @@ class FileColumns:
         else:
             self._add_place(stored, index, plugin, tag)
 
-    def _add_problem(self, stored: StoredEvent, tag: str, what: str) -> None:
+    def _add_problem(
+        self, stored: StoredEvent, tag: str, what: str, kind: ProblemKind = "value"
+    ) -> None:
         alike = self._problems_alike[what] = self._problems_alike.get(what, 0) + 1
         if alike > PROBLEMS_ALIKE or len(self._problems_alike) > PROBLEMS_ALIKE:
             if alike == 1:
@@ -428,7 +442,7 @@ class FileColumns:
             self.unlisted_problems += 1
             return
         path = self.reader.file.name
-        self.problems.append(Problem(path, stored.offset, tag, stored.event.step, what))
+        self.problems.append(Problem(path, stored.offset, tag, stored.event.step, what, kind))
 
     def _add_scalar(self, stored: StoredEvent, tag: str, value: Any, dtype: np.dtype[Any]) -> None:
         if plugins.SCALARS not in self._want.kinds:

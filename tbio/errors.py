@@ -22,6 +22,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from tbio.names import brief, printable
+
 __all__ = [
     "DamageError",
     "DecodeError",
@@ -38,11 +40,17 @@ __all__ = [
 
 
 class TbioError(Exception):
-    """Whatever tbio raises of its own accord."""
+    """Whatever tbio raises of its own accord; what it says cannot steer a terminal."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class TbioWarning(UserWarning):
     """Whatever tbio warns of: data left out while reading, or not written."""
+
+    def __str__(self) -> str:  # which may name a file or a tag
+        return printable(super().__str__())
 
 
 class DamageError(TbioError, ValueError):
@@ -69,13 +77,7 @@ class DecodeError(TbioError, ValueError):
         where = [f"run {self.run!r}"] if self.run else []
         where += [f"tag {self.tag!r}"] if self.tag else []
         where += [f"step {self.step}"] if self.step is not None else []
-        return f"{', '.join(where)}: {self.what}" if where else self.what
-
-
-def _brief(name: object) -> str:
-    """A name for a message: a log may have some of any length."""
-    text = repr(name)
-    return text if len(text) <= 100 else f"{text[:97]}..."
+        return printable(f"{', '.join(where)}: {self.what}" if where else self.what)
 
 
 class NotFoundError(TbioError, KeyError):
@@ -90,15 +92,15 @@ class NotFoundError(TbioError, KeyError):
         known = sorted(names)
         near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
         if near:
-            hint = "nearest: " + ", ".join(map(_brief, near))
+            hint = "nearest: " + ", ".join(map(brief, near))
         elif known:
             more = f" and {len(known) - 5} more" if len(known) > 5 else ""
-            hint = "there are: " + ", ".join(map(_brief, known[:5])) + more
+            hint = "there are: " + ", ".join(map(brief, known[:5])) + more
         else:
             hint = "there are none"
         self.name = name
         self.nearest = near
-        self.message = f"no {self.noun} {_brief(name)}{f' in {where}' if where else ''}; {hint}"
+        self.message = f"no {self.noun} {brief(name)}{f' in {where}' if where else ''}; {hint}"
 
     def __str__(self) -> str:  # KeyError would print the repr of its argument
         return self.message

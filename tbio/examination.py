@@ -37,9 +37,9 @@ from tbio.kinds import (
     scalar,
     text,
 )
+from tbio.names import brief
 from tbio.proto.event_pb2 import SessionLog
 from tbio.proto.summary_pb2 import Summary, SummaryMetadata
-from tbio.series import brief
 
 Longs = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]

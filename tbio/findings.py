@@ -13,11 +13,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
-from tbio.columns import Problem
+from tbio.names import brief
 from tbio.record import Damage
 from tbio.record_file import FileReport
-from tbio.run import RunReport
-from tbio.series import brief
 
 #: What can be found: first what is a fault (`FAULTS`), then what is a remark. The kinds of damage
 #: are those of `tbio.record.DamageKind`.
@@ -226,28 +224,3 @@ class _Told(list[Damage]):
 
     def append(self, damage: Damage, /) -> None:
         self._tell(damage)
-
-
-#: How the columns of a file word those of their problems that are no faults.
-_REMARKED: dict[str, FindingKind] = {
-    "a wall time that is no number": "clock_nan",
-    "a value that holds nothing": "nothing",
-}
-
-
-def kind_of(problem: Problem) -> FindingKind:
-    """What `tbio.check` calls a problem that a reader met.
-
-    >>> kind_of(Problem("events", 0, "loss", 7, "a value that holds nothing"))
-    'nothing'
-    """
-    return _REMARKED.get(problem.what, "value")
-
-
-def is_faultless(report: RunReport) -> bool:
-    """Whether `tbio.check` would find no fault in what was read of a run."""
-    return not (
-        report.damages
-        or any(file.error for file in report.files)
-        or any(kind_of(problem) in FAULTS for problem in report.problems)
-    )

@@ -8,6 +8,7 @@ backend/event_processing/plugin_event_multiplexer.py agree).
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import posixpath
 import warnings
@@ -18,8 +19,8 @@ from typing import TYPE_CHECKING, BinaryIO, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 
-from tbio import bulk, projector
-from tbio.columns import FileColumns, Wanted
+from tbio import bulk, notebook, projector
+from tbio.columns import Wanted
 from tbio.errors import DecodeError, RunNotFoundError, TbioWarning
 from tbio.event_file import EventFileReader, is_event_file
 from tbio.kinds import layout
@@ -285,6 +286,8 @@ class _Root:
 
     def run_in(self, folder: str) -> str:
         """The name of the run in a folder, which is named relative to the root."""
+        if self.name == ".":
+            return folder
         if is_url(self.name):
             return inside(self.name, folder)
         return posixpath.normpath(posixpath.join(self.name, folder))
@@ -339,6 +342,10 @@ class TagTable(list[TagInfo]):
         _, _, rows = repr(self.table).partition("\n")
         return f"<TagTable: {len(self)} tags>\n{rows}"
 
+    def _repr_html_(self) -> str:
+        """The first and last rows, for notebooks."""
+        return self.table._repr_html_()
+
     @property
     def table(self) -> Table:
         """The same as a `Table` of columns."""
@@ -357,8 +364,31 @@ class TagTable(list[TagInfo]):
         return self.table.to_arrow()
 
 
-#: How many sources the repr of a `LogDir` names.
+#: How many sources the repr of a `LogDir` names, how many runs a notebook shows, and the bytes of
+#: files that are read for it.
 _SHOWN_SOURCES = 5
+_SHOWN_RUNS = 20
+_SHOWN_BYTES = 1 << 26
+
+
+def _size_of(files: Iterable[File], most: int) -> int:
+    """The bytes of some files; ``most`` where one does not tell."""
+    try:
+        sizes = [file.state().size for file in files]
+    except OSError:
+        return most
+    return sum(most if size is None else size for size in sizes)
+
+
+def _glance(run: Run) -> list[object]:
+    """What a notebook shows of a run in one row."""
+    infos = run.tag_infos()
+    scalars = sum(info.kind == "scalars" for info in infos)
+    last = max((info.last_step for info in infos), default=None)
+    row: list[object] = [scalars, len(infos) - scalars, last]
+    for tag in itertools.islice(run.scalars, 1):
+        row += [tag, notebook.sparkline(run.scalars[tag].values)]
+    return row
 
 
 class LogDir(Mapping[str, Run]):
@@ -372,7 +402,6 @@ class LogDir(Mapping[str, Run]):
         self._roots = roots
         self._asked = asked
         self._rules = rules
-        self._files: dict[tuple[str, str], FileColumns] = {}  # by run and name
         self._runs: dict[str, Run] | None = None
         self._unlisted: dict[str, str] = {}
         self._lock = Lock()
@@ -385,17 +414,13 @@ class LogDir(Mapping[str, Run]):
 
     def _discover(self, known: dict[str, Run]) -> dict[str, Run]:
         asked, rules = self._asked, self._rules
-        wanted = asked.of_files(rules)
-        found: dict[str, dict[str, FileColumns]] = {}
+        found: dict[str, dict[str, File]] = {}
         folders: dict[str, dict[str, None]] = {}
         errors: list[OSError] = []
         for root in self._roots:
             for name, file in root.files(errors.append):
                 if asked.run(name):
-                    columns = self._files.get((name, file.name))
-                    if columns is None:
-                        columns = FileColumns(file, wanted)
-                    found.setdefault(name, {})[file.name] = columns
+                    found.setdefault(name, {})[file.name] = file
                     if not isinstance(root.at, File):
                         folders.setdefault(name, {})[split(file.name)[0]] = None
         unlisted: dict[str, str] = {}
@@ -405,25 +430,20 @@ class LogDir(Mapping[str, Run]):
             unlisted[error.filename] = error.strerror or str(error)
             if isinstance(error, FileNotFoundError):
                 continue
-            for (name, path), columns in self._files.items():
-                if is_inside(path, error.filename):  # it may be there as before
-                    found.setdefault(name, {}).setdefault(path, columns)
+            for name, run in known.items():
+                for file in run.files:
+                    if is_inside(file.name, error.filename):  # it may be there as before
+                        found.setdefault(name, {}).setdefault(file.name, file)
         self._unlisted = unlisted
-        self._files = {
-            (name, path): columns
-            for name, files in found.items()
-            for path, columns in files.items()
-        }
+        wanted = asked.of_files(rules)
         runs = {}
         for name in sorted(found):
-            # TensorBoard reads a run's files in the order of their names.
-            files = [columns for _, columns in sorted(found[name].items())]
             run = known.get(name)
             if run is None:
                 at = list(folders.get(name, ()))
-                run = Run(name, files, rules, asked.kinds, asked.steps, at)
-            else:
-                run.update(files)
+                run = Run(name, (), wanted, rules, asked.kinds, asked.steps, at)
+            # TensorBoard reads a run's files in the order of their names.
+            run.update([file for _, file in sorted(found[name].items())])
             runs[name] = run
         return runs
 
@@ -465,6 +485,20 @@ class LogDir(Mapping[str, Run]):
         if len(names) > _SHOWN_SOURCES:
             names[_SHOWN_SOURCES:] = [f"... ({len(names)} in all)"]
         return f"<LogDir {', '.join(names)}: {len(self)} runs>"
+
+    def _repr_html_(self) -> str:
+        """The first runs, for notebooks: what they hold, of those that are read quickly."""
+        head = ["run", "event files", "scalars", "other tags", "last step", "scalar", "curve"]
+        rows, left = [], _SHOWN_BYTES
+        for run in itertools.islice(self.values(), _SHOWN_RUNS):
+            left -= 0 if run.is_begun else _size_of(run.files, left)
+            quickly = run.is_begun or left > 0
+            rows.append([run.name, len(run.files), *(_glance(run) if quickly else [])])
+        more = len(self) - len(rows)
+        name = ", ".join(str(root.at) for root in self._roots[:_SHOWN_SOURCES])
+        return notebook.title(name, f"{len(self)} runs") + notebook.table(
+            head, rows, f"and {more} more runs" if more else ""
+        )
 
     @property
     def unlisted(self) -> dict[str, str]:
@@ -600,18 +634,7 @@ class LogDir(Mapping[str, Run]):
             raise ValueError(
                 f"want batch_rows and memory of at least 1, got {batch_rows}, {memory}"
             )
-        runs = self._found()
-        files: dict[str, list[FileColumns]] = {}
-        for (name, _), columns in sorted(self._files.items(), key=lambda item: item[0]):
-            files.setdefault(name, []).append(columns)
-        stored = [
-            StoredRun(
-                run,
-                [columns.reader.file for columns in files[name]],
-                is_read=any(columns.report.size for columns in files[name]),
-            )
-            for name, run in runs.items()
-        ]
+        stored = [StoredRun(run, run.files, run.is_begun) for run in self._found().values()]
         wanted = self._asked.of_files(self._rules)
         wanted = replace(wanted, kinds=wanted.kinds & {"scalars"})
         steps = self._asked.steps

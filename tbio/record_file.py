@@ -44,6 +44,7 @@ _COMPRESSED_BYTES = 1 << 14
 #: many times the file beyond that. Deflate makes up to 1032 bytes out of one.
 _LEAST_LIMIT = 1 << 26
 _LIMIT_RATIO = 32
+_MOST_DAMAGES = 100_000  # that a report lists
 MARK_BYTES = 64  # what is compared to tell a file that has grown from one written anew
 
 
@@ -73,7 +74,10 @@ class FileReport:
             those of the format (see `tbio.dialect`); else "".
         unverified_records: how many of its records there are. With ``unverified="read"`` they are
             among the ``records``, else they are damage.
-        damages: the stretches that gave no event, in order; offsets after decompression.
+        damages: the stretches that gave no event, in order; offsets after decompression. Beyond
+            the first 100 000 only the last ones are listed.
+        unlisted_damages: how many there are beside those.
+        unlisted_bytes: the bytes of these.
         tail: the last stretch when nothing sound follows it. One that is "truncated" is no damage:
             the file is being written, or its writer died. It is read again when the file changes.
         error: why the file could not be read at all (the text of an ``OSError``), else "".
@@ -89,9 +93,12 @@ class FileReport:
     settled: list[Damage] = field(default_factory=list, repr=False)
     tail: Damage | None = None
     error: str = ""
+    unlisted_damages: int = 0
+    unlisted_bytes: int = 0
 
     def __repr__(self) -> str:
-        damage = f", {len(self.damages)} damaged places" if self.damages else ""
+        damages = len(self.damages) + self.unlisted_damages
+        damage = f", {damages} damaged places" if damages else ""
         unverified = f", {self.unverified_records} records not verified" if self.unverified else ""
         error = f", {self.error}" if self.error else ""
         return f"<FileReport {self.path!r}: {self.events} events{damage}{unverified}{error}>"
@@ -106,7 +113,15 @@ class FileReport:
     @property
     def lost_bytes(self) -> int:
         """The bytes of all damaged stretches."""
-        return sum(damage.length for damage in self.damages)
+        return sum(damage.length for damage in self.damages) + self.unlisted_bytes
+
+    def add(self, damage: Damage) -> None:
+        """Take note of a stretch that is done with: one of a file may have millions."""
+        if len(self.settled) > _MOST_DAMAGES:
+            last = self.settled.pop()
+            self.unlisted_damages += 1
+            self.unlisted_bytes += last.length
+        self.settled.append(damage)
 
 
 class Marks(NamedTuple):
@@ -291,6 +306,7 @@ class RecordFileReader:
             if not report.records and self._dialect is None:
                 # What was damage may turn out to be a dialect by what was written since.
                 report.settled.clear()
+                report.unlisted_damages = report.unlisted_bytes = 0
                 self._resume, behind = 0, None
             stream = Stream(raw, state.size, self._resume)
             report.compression = stream.compression
@@ -382,7 +398,7 @@ class RecordFileReader:
         if damage.kind == last.kind == "unverified" and last.offset + last.length == damage.offset:
             settled[-1] = last._replace(length=last.length + damage.length)  # it has grown
         else:
-            settled.append(damage)
+            self.report.add(damage)
         self._resume = max(self._resume, damage.offset + damage.length)
 
     def _warn(self) -> None:
@@ -390,9 +406,10 @@ class RecordFileReader:
         fresh = [damage for damage in self.report.damages if damage.offset not in self._told]
         if self.on_damage == "warn" and fresh:
             self._told.update(damage.offset for damage in fresh)
-            lost = sum(damage.length for damage in fresh)
+            lost = sum(damage.length for damage in fresh) + self.report.unlisted_bytes
+            count = len(fresh) + self.report.unlisted_damages
             warnings.warn(
-                f"{self.file.name}: {len(fresh)} damaged places, {lost} bytes lost; "
+                f"{self.file.name}: {count} damaged places, {lost} bytes lost; "
                 f"the first at byte {fresh[0].offset}: {fresh[0]}",
                 TbioWarning,
                 stacklevel=3,

@@ -12,10 +12,10 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from tbio import assets, bulk, plugins, projector
+from tbio import assets, bulk, notebook, plugins, projector
 from tbio.assets import Asset
 from tbio.column import Column, PlaceColumn, ScalarColumn
-from tbio.columns import PROBLEMS_ALIKE, FileColumns, LogLine, Problem, SessionEvent
+from tbio.columns import PROBLEMS_ALIKE, FileColumns, LogLine, Problem, SessionEvent, Wanted
 from tbio.errors import TagNotFoundError
 from tbio.kinds import (
     audio,
@@ -37,6 +37,7 @@ from tbio.kinds.image import Image
 from tbio.kinds.layout import Layout
 from tbio.kinds.pr_curve import PrCurve
 from tbio.lock import Lock
+from tbio.names import brief
 from tbio.places import Places
 from tbio.projector import Embedding
 from tbio.proto.event_pb2 import Event
@@ -52,9 +53,9 @@ from tbio.series import (
     ScalarSeries,
     Series,
     ValueSeries,
-    brief,
     joined,
 )
+from tbio.storage import File
 
 S_co = TypeVar("S_co", bound=Series, covariant=True)
 
@@ -136,7 +137,7 @@ class RunReport:
     def __repr__(self) -> str:
         counts = {
             "problems": len(self.problems) + self.unlisted_problems,
-            "damages": len(self.damages),
+            "damages": len(self.damages) + sum(file.unlisted_damages for file in self.files),
             "unreadable files": sum(bool(file.error) for file in self.files),
             "restarted": self.restarted,
             "duplicates": self.duplicates,
@@ -147,8 +148,12 @@ class RunReport:
 
     @property
     def complete(self) -> bool:
-        """Whether everything that the files hold could be read and made sense of."""
-        return not (self.problems or self.damages or any(file.error for file in self.files))
+        """Whether everything that the files hold could be read and made sense of.
+
+        Not if `tbio.check` would find a fault in it (`tbio.findings`).
+        """
+        faults = any(problem.is_fault for problem in self.problems)
+        return not (faults or self.damages or any(file.error for file in self.files))
 
 
 class SeriesMap(Mapping[str, S_co], Generic[S_co]):
@@ -180,6 +185,25 @@ class SeriesMap(Mapping[str, S_co], Generic[S_co]):
         if len(self) > len(shown):
             shown.append(f"... ({len(self)} in all)")
         return f"<{self._what}: {', '.join(shown) or 'none'}>"
+
+    def _repr_html_(self) -> str:
+        """A row for each of the first series, for notebooks."""
+        return notebook.title(self._what, f"{len(self)} tags") + self._table()
+
+    def _table(self) -> str:
+        head = ["tag", "points", "last step"]
+        shown = [self[tag] for tag in itertools.islice(self, _SHOWN_TAGS)]
+        rows: list[list[object]] = []
+        for one in shown:
+            row: list[object] = [one.tag, len(one), int(one.steps[-1]) if len(one) else None]
+            if isinstance(one, ScalarSeries):
+                last = one.values[-1:].tolist() or [None]
+                row += [*last, notebook.sparkline(one.values)]
+            rows.append(row)
+        if any(isinstance(one, ScalarSeries) for one in shown):
+            head += ["last value", "curve"]
+        left = len(self) - len(rows)
+        return notebook.table(head, rows, f"and {left} more tags" if left else "")
 
 
 #: How many tags the repr of a map names.
@@ -263,6 +287,7 @@ class Run:
         self,
         name: str,
         files: Sequence[FileColumns],
+        wanted: Wanted,
         rules: Rules,
         kinds: frozenset[str] = frozenset(plugins.KINDS),
         steps: StepRange | None = None,
@@ -274,6 +299,8 @@ class Run:
         self._kinds = kinds
         self._steps = steps
         self._files = list(files)
+        self._found: Sequence[File] | None = None  # those to be had from now on
+        self._wanted = wanted
         self._rules = rules
         self._fresh = False
         self._forget()
@@ -285,17 +312,47 @@ class Run:
         self._scalars: dict[str, ScalarSeries] = {}
 
     def __repr__(self) -> str:
-        return f"<Run {brief(self.name)}: {len(self._files)} event files>"
+        return f"<Run {brief(self.name)}: {len(self.files)} event files>"
 
-    def update(self, files: Sequence[FileColumns]) -> None:
+    def _repr_html_(self) -> str:
+        """Its tags, kind by kind, for notebooks. Reads the run."""
+        tags = self.tags
+        shown = notebook.title(self.name, f"run with {len(self.files)} event files")
+        rows = ([kind, len(own), ", ".join(own[:_SHOWN_TAGS])] for kind, own in tags.items())
+        kinds = notebook.table(["kind", "tags", "first of them"], rows)
+        return shown + kinds + (self.scalars._table() if self.scalars else "")
+
+    @property
+    def files(self) -> list[File]:
+        """Its event files, in lexicographic order; nothing is read."""
+        found = self._found
+        return [one.reader.file for one in self._files] if found is None else list(found)
+
+    def update(self, files: Sequence[File]) -> None:
         """Have the files, and what is new in them, read when something is asked for next."""
         with self._lock:
-            self._files = list(files)
+            self._found = files
             self._fresh = False
 
     def unread(self) -> list[FileColumns]:
         """The files that are to be read when something is asked for next."""
-        return [] if self._fresh else self._files
+        with self._lock:
+            return [] if self._fresh else self._opened()
+
+    def _opened(self) -> list[FileColumns]:
+        """The columns of the files, which those that were there before keep."""
+        if self._found is not None:
+            known = {columns.reader.file.name: columns for columns in self._files}
+            self._files = [
+                known.get(file.name) or FileColumns(file, self._wanted) for file in self._found
+            ]
+            self._found = None
+        return self._files
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether something of it was read."""
+        return any(columns.report.size for columns in self._files)
 
     def note_read(self) -> None:
         """Somebody else has read the files."""
@@ -308,7 +365,7 @@ class Run:
         with self._lock:
             if not self._fresh:
                 self._forget()
-                bulk.read(self._files)
+                bulk.read(self._opened())
                 self._fresh = True
             return self._files
 

@@ -266,7 +266,7 @@ class ScalarStream(Iterable[ScalarBatch]):
         return replace(self.wanted, on_damage="ignore") if quiet else self.wanted
 
     def _run_of(self, one: StoredRun, columns: Sequence[FileColumns]) -> Run:
-        return Run(one.run.name, columns, self.rules, self.wanted.kinds, self.steps)
+        return Run(one.run.name, columns, self.wanted, self.rules, self.wanted.kinds, self.steps)
 
     def _whole(self, run: Run) -> Iterator[ScalarSeries]:
         yield from run.scalars.values()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar, overload
@@ -10,10 +9,11 @@ from typing import Any, Generic, TypeVar, overload
 import numpy as np
 import numpy.typing as npt
 
-from tbio import migration, tensor
+from tbio import migration, notebook, tensor
 from tbio.errors import DamageError, DecodeError
 from tbio.kinds import mesh
 from tbio.kinds.mesh import Mesh
+from tbio.names import brief
 from tbio.optimum import Mode, best
 from tbio.places import Places
 from tbio.proto.event_pb2 import Event
@@ -45,15 +45,6 @@ def joined(columns: Sequence[npt.NDArray[Any]], empty: npt.DTypeLike) -> npt.NDA
                 if numbers != column.tolist():  # Python compares int and float exactly
                     return joined([piece.astype(object) for piece in columns], object)
     return whole
-
-
-_BRIEF = reprlib.Repr()
-_BRIEF.maxstring = 200
-
-
-def brief(name: str) -> str:
-    """The repr of a name, of bounded length: a log may hold names of any."""
-    return _BRIEF.repr(name)
 
 
 @dataclass(frozen=True)
@@ -102,6 +93,16 @@ class Series:
         name, tag, run = type(self).__name__, brief(self.tag), brief(self.run)
         return f"<{name} {tag} of run {run}: {len(self)} points>"
 
+    def _repr_html_(self) -> str:
+        """What it is, for notebooks."""
+        return notebook.title(self.tag, f"{type(self).__name__} of run {self.run}", *self._facts())
+
+    def _facts(self) -> list[str]:
+        """What is to be known at a glance."""
+        if not len(self):
+            return ["no points"]
+        return [f"{len(self)} points", f"steps {self.steps.min()} to {self.steps.max()}"]
+
     @property
     def relative_times(self) -> npt.NDArray[np.float64]:
         """Seconds since the first point of the series, float64[n], as TensorBoard counts them."""
@@ -138,6 +139,16 @@ class ScalarSeries(Series):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.values.flags.writeable = False
+
+    def _repr_html_(self) -> str:
+        """The curve, and its first, last, least and largest values, for notebooks."""
+        curve = notebook.sparkline(self.values)
+        if not curve:
+            return super()._repr_html_()
+        finite = self.values[np.isfinite(self.values.astype(np.float64))]
+        told = np.array([self.values[0], self.values[-1], finite.min(), finite.max()])
+        head = ["curve", "first", "last", "least", "largest"]
+        return super()._repr_html_() + notebook.table(head, [[curve, *told.tolist()]])
 
     def __getitem__(self, which: Which) -> ScalarSeries:
         """The points of a slice, a mask or an array of indexes."""

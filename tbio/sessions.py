@@ -24,7 +24,7 @@ from typing import Any, Literal, Protocol, TypeAlias, get_args
 import numpy as np
 
 from tbio import optimum
-from tbio.errors import DecodeError, TbioWarning
+from tbio.errors import DecodeError, TbioError, TbioWarning
 from tbio.kinds.hparams import RunHParams
 from tbio.selection import matcher
 from tbio.series import ScalarSeries
@@ -36,6 +36,8 @@ Mode: TypeAlias = Literal["min", "max"]
 #: What ``str(time.time())`` gives, and has given since 2001.
 _TIME_NAME = re.compile(r"[0-9]{10}\.[0-9]{1,9}")
 
+#: A table may have so many cells of metrics, whatever is in them, and so many for each series.
+_MOST_CELLS, _CELLS_A_METRIC = 1 << 21, 64
 _STATISTICS = ("last", "best", "min", "max")
 
 
@@ -264,7 +266,14 @@ def _metrics(rows: list[_Row], mode_of: Callable[[str, str], Mode | None]) -> di
     found = [row.series() for row in rows]
     columns: dict[str, list[Any]] = {}
     taken: set[str] = set()
-    for group, tag in sorted({key for series in found for key in series}):
+    names = sorted({key for series in found for key in series})
+    points = sum(map(len, found))
+    if len(names) * len(rows) > max(_MOST_CELLS, _CELLS_A_METRIC * points):
+        raise TbioError(
+            f"{len(names):,} metrics of {len(rows):,} runs, of which each has few: ask for some, "
+            "by tags="
+        )
+    for group, tag in names:
         name = f"{group}/{tag}" if group else tag
         while name in taken:
             name = f"metric:{name}"

@@ -502,41 +502,69 @@ def walk(
     return (_walk_remote if is_url(folder) else _walk_local)(folder, wanted, tell)
 
 
+class _Folder(NamedTuple):
+    """A local folder that is to be listed.
+
+    Attributes:
+        name: relative to where the walk began.
+        way: the paths of those above it.
+        behind_link: whether it, or one of those, is a link.
+    """
+
+    path: str
+    name: str
+    way: tuple[str, ...]
+    behind_link: bool
+
+
 def _walk_local(
     folder: str, wanted: Callable[[str], bool], tell: Callable[[OSError], None]
 ) -> Iterator[tuple[str, list[File]]]:
-    # The folders on the way from the root to each one still to be walked, by identity.
-    ways: dict[str, frozenset[tuple[int, int]]] = {}
-    linked: set[str] = set()  # folders behind a link
-    walked: Counter[tuple[int, int]] = Counter()
-    for path, folders, names in os.walk(folder, onerror=tell, followlinks=True):
+    # Listing a folder tells what is a folder and what a link, so that nothing else has to be asked
+    # of the operating system where there are no links: without them there is no loop.
+    walked: Counter[tuple[int, int]] = Counter()  # by identity
+    waiting = [_Folder(folder, ".", (), False)]
+    while waiting:
+        at = waiting.pop()
         try:
-            info = os.stat(path)
+            if at.behind_link:
+                identity = _identity(at.path)
+                walked[identity] += 1
+                if walked[identity] > _MAX_WAYS or identity in map(_identity, at.way):
+                    continue
+            with os.scandir(at.path) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
         except OSError as error:
             tell(error)
-            folders.clear()
             continue
-        identity = (info.st_dev, info.st_ino)
-        way = ways.pop(path, frozenset())
-        behind_link = path in linked
-        walked[identity] += behind_link
-        if identity in way or (behind_link and walked[identity] > _MAX_WAYS):
-            folders.clear()
-            continue
-        folders.sort()
-        for name in folders:
-            inner = os.path.join(path, name)
-            ways[inner] = way | {identity}
-            if behind_link or os.path.islink(inner):
-                linked.add(inner)
-        files = (os.path.join(path, name) for name in sorted(filter(wanted, names)))
-        relative = os.path.relpath(path, folder).replace(os.sep, "/")
-        yield _as_text(relative), [LocalFile(file) for file in files if _may_be_read(file)]
+        inner: list[_Folder] = []
+        files: list[File] = []
+        for entry in entries:
+            if _is_folder(entry):
+                name = f"{at.name}/{entry.name}" if at.way else entry.name
+                behind_link = at.behind_link or entry.is_symlink()
+                inner.append(_Folder(entry.path, name, (*at.way, at.path), behind_link))
+            elif wanted(entry.name) and _may_be_read(entry):
+                files.append(LocalFile(entry.path))
+        waiting += reversed(inner)
+        yield _as_text(at.name), files
 
 
-def _may_be_read(path: str) -> bool:
+def _identity(path: str) -> tuple[int, int]:
+    info = os.stat(path)
+    return info.st_dev, info.st_ino
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
-        return stat.S_ISREG(os.stat(path).st_mode)
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _may_be_read(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path))
     except OSError:
         return True  # whoever opens it is to be told
 

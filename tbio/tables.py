@@ -7,6 +7,7 @@ else, such as what `sessions` makes of hyperparameters.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -15,8 +16,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args, get_type_hi
 import numpy as np
 import numpy.typing as npt
 
+from tbio import notebook
 from tbio.errors import NotFoundError, TbioError
 from tbio.extras import require
+from tbio.names import cell
 from tbio.series import ScalarSeries, joined
 
 if TYPE_CHECKING:
@@ -135,7 +138,11 @@ class Table:
 
     def __repr__(self) -> str:
         title = f"<{type(self).__name__}: {len(self)} rows of {len(self.columns)} columns>"
-        return "\n".join([title, *_preview(self.columns, len(self))])
+        return "\n".join([title, *_preview(self.columns)])
+
+    def _repr_html_(self) -> str:
+        """The first and last rows, for notebooks."""
+        return notebook.title(type(self).__name__, f"{len(self)} rows") + _shown(self.columns)
 
     def to_pandas(self) -> pandas.DataFrame:
         """A DataFrame of these columns.
@@ -235,8 +242,8 @@ def _typed(cells: list[Any]) -> Array:
             ):
                 return floats
     objects = np.empty(len(cells), object)
-    for at, cell in enumerate(cells):  # an assignment as a whole would take lists apart
-        objects[at] = cell
+    for at, one in enumerate(cells):  # an assignment as a whole would take lists apart
+        objects[at] = one
     return objects
 
 
@@ -288,21 +295,32 @@ def _text(cell: Any) -> str:
 
 
 _PREVIEW_ROWS = 10
+_SHOWN_COLUMNS = 20
 _PREVIEW_WIDTH = 100
-_CELL_WIDTH = 32
 
 
-def _preview(columns: Mapping[str, Array], count: int) -> list[str]:
-    """The first and last rows as lines of text, and as many columns as a line has room for."""
+def _shown(columns: Mapping[str, Array], count: int | None = None) -> str:
+    """The first and last rows of the first of ``count`` columns, for notebooks."""
+    names = list(columns)[:_SHOWN_COLUMNS]
+    rows = zip(*(_ends(columns[name]) for name in names), strict=True)
+    left = (len(columns) if count is None else count) - len(names)
+    return notebook.table(names, rows, f"and {left} more columns" if left else "")
+
+
+def _ends(one: Array) -> list[Any]:
+    """A column in short: all of it, or its first and last values around three dots."""
+    if len(one) <= _PREVIEW_ROWS:
+        return list(one.tolist())
     half = _PREVIEW_ROWS // 2
-    whole = count <= _PREVIEW_ROWS
-    at = slice(None) if whole else [*range(half), *range(count - half, count)]
+    return [*one[:half].tolist(), "...", *one[-half:].tolist()]
+
+
+def _preview(columns: Mapping[str, Array]) -> list[str]:
+    """The first and last rows as lines of text, and as many columns as a line has room for."""
     shown: list[list[str]] = []
     room = _PREVIEW_WIDTH
     for name, one in columns.items():
-        cells = [_cell(name), *map(_cell, one[at].tolist())]
-        if not whole:
-            cells.insert(half + 1, "...")
+        cells = [cell(name), *map(cell, _ends(one))]
         width = max(map(len, cells))
         room -= width + 2
         if room < 0 and shown:
@@ -310,15 +328,6 @@ def _preview(columns: Mapping[str, Array], count: int) -> list[str]:
             break
         shown.append([f"{cell:{width}}" for cell in cells])
     return ["  ".join(line).rstrip() for line in zip(*shown, strict=True)]
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, float):
-        return f"{value:.0f}" if 1e6 <= abs(value) < 1e15 else f"{value:.6g}"
-    text = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in str(value)[:200])
-    return text if len(text) <= _CELL_WIDTH else f"{text[: _CELL_WIDTH - 3]}..."
 
 
 class ScalarTable:
@@ -338,6 +347,12 @@ class ScalarTable:
 
     def __repr__(self) -> str:
         return f"<ScalarTable: {len(self)} rows of {len(self.series)} series>"
+
+    def _repr_html_(self) -> str:
+        """The first and last rows, for notebooks."""
+        facts = f"{len(self)} rows of {len(self.series)} series"
+        columns = {name: getattr(self, name) for name in ("run", "tag", "step", "wall_time")}
+        return notebook.title("ScalarTable", facts) + _shown({**columns, "value": self.value})
 
     @cached_property
     def run(self) -> Array:
@@ -488,20 +503,28 @@ class WideTable:
     @cached_property
     def columns(self) -> dict[str, np.ma.MaskedArray[Any, Any]]:
         """Tag -> masked array[n]; masked where the tag has no value in that row."""
-        columns = {}
-        for tag, pieces in self.pieces.items():
-            values = joined([series.values for _, series in pieces], np.float32)
-            places = np.concatenate([places for places, _ in pieces])
-            column: np.ma.MaskedArray[Any, Any] = np.ma.masked_all(len(self.at), values.dtype)
-            column[places] = values
-            columns[tag] = column
-        return columns
+        return {tag: self._column(pieces) for tag, pieces in self.pieces.items()}
+
+    def _column(self, pieces: list[tuple[Array, ScalarSeries]]) -> np.ma.MaskedArray[Any, Any]:
+        values = joined([series.values for _, series in pieces], np.float32)
+        places = np.concatenate([places for places, _ in pieces])
+        column: np.ma.MaskedArray[Any, Any] = np.ma.masked_all(len(self.at), values.dtype)
+        column[places] = values
+        return column
 
     def __len__(self) -> int:
         return len(self.at)
 
     def __repr__(self) -> str:
         return f"<WideTable: {len(self)} rows of {len(self.pieces)} tags by {self.index}>"
+
+    def _repr_html_(self) -> str:
+        """The first and last rows, for notebooks."""
+        facts = f"{len(self)} rows of {len(self.pieces)} tags by {self.index}"
+        first = itertools.islice(self.pieces.values(), _SHOWN_COLUMNS)
+        columns = [self.run, self.at, *map(self._column, first)]
+        names = self.names()
+        return notebook.title("WideTable", facts) + _shown(dict(zip(names, columns)), len(names))  # noqa: B905
 
     def names(self) -> list[str]:
         """The columns' names, each of them once: run, the index, the tags."""

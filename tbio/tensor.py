@@ -264,7 +264,8 @@ def _typed_values(proto: TensorProto, row: _Dtype) -> Array:
     if row.field == "float8_val":
         return np.frombuffer(values, np.uint8)
     if row.field in ("scomplex_val", "dcomplex_val"):
-        pairs = np.array(values, np.float64)
+        with np.errstate(invalid="ignore"):  # of a signalling NaN
+            pairs = np.array(values, np.float64)
         if len(pairs) % 2:
             raise DecodeError(f"an odd number of values in {row.field}")
         return pairs.view(np.complex128).astype(row.stored)

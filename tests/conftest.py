@@ -16,12 +16,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--full", action="store_true", help="also what needs the heavy peers: torch, Keras, JAX"
     )
+    parser.addoption(
+        "--adapters", action="store_true", help="only what needs other training libraries"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--full"):
-        return
-    left_out = [item for item in items if item.get_closest_marker("full")]
+    if config.getoption("--adapters"):
+        left_out = [item for item in items if not item.get_closest_marker("adapters")]
+    else:
+        unwanted = {"adapters"} if config.getoption("--full") else {"adapters", "full"}
+        left_out = [
+            item for item in items if any(mark.name in unwanted for mark in item.iter_markers())
+        ]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 import tbio
 from tbio.diagnosis import FileDiagnosis
 from tbio.examination import SeenSteps
-from tbio.findings import Finding, FindingKind, is_faultless, kind_of
+from tbio.findings import FAULTS, Finding, FindingKind
 from tbio.kinds import image, scalar
 from tbio.proto.event_pb2 import Event, SessionLog
 from tbio.proto.summary_pb2 import Summary
@@ -360,7 +360,7 @@ def test_a_million_odd_wall_times_make_one_finding() -> None:
 
 
 def test_what_a_reader_calls_a_problem() -> None:
-    """`ls` and the others go by `kind_of`: what the columns word must be what it knows."""
+    """`ls` and the others go by `RunReport.complete`."""
     text = {"dtype": 7, "tensor_shape": {"dim": [{"size": 1}]}, "string_val": [b"words"]}
     made = {
         "clock_nan": point(1, wall_time=math.nan),
@@ -369,9 +369,9 @@ def test_what_a_reader_calls_a_problem() -> None:
     }
     for kind, data in made.items():
         report = tbio.open(io.BytesIO(data), on_damage="ignore")["."].report
-        assert [kind_of(problem) for problem in report.problems] == [kind]
+        assert [(one.kind, one.is_fault) for one in report.problems] == [(kind, kind in FAULTS)]
         assert kinds(checked(data)) == [kind]
-        assert is_faultless(report) == (kind != "value") == (not checked(data).faults)
+        assert report.complete == (kind != "value") == (not checked(data).faults)
 
 
 def test_progress(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import itertools
 import math
 import os
 import random
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -35,6 +36,7 @@ from tbio.kinds.histogram_stored import of_rows
 from tbio.proto import PARSE_ERRORS
 from tbio.proto.event_pb2 import Event
 from tbio.proto.summary_pb2 import Summary
+from tbio.proto.tensor_pb2 import TensorProto
 from tbio.record import HEADER_BYTES, Record, RecordDecoder, encode_record
 from tbio.record_file import FileReport
 from tbio.storage import ObjectFile
@@ -107,6 +109,15 @@ def test_one_event_with_values_of_two_kinds_under_one_tag() -> None:
     file = io.BytesIO(encode_record(event.SerializeToString()))
     (run,) = tbio.open(file, restarts="rustboard").values()
     assert (len(run.scalars["a"]), len(run.images["a"])) == (0, 0)
+
+
+def test_a_signalling_nan_in_a_complex_number() -> None:
+    """numpy warns when it makes a double of one."""
+    number = bytes([9 << 3 | 2, 8]) + struct.pack("<If", 0x7F800001, 1.0)  # scomplex_val
+    proto = TensorProto.FromString(TensorProto(dtype="DT_COMPLEX64").SerializeToString() + number)
+    value = tensor.decode(proto)
+    assert np.isnan(value.real)
+    assert value.imag == 1
 
 
 def followed(data: bytes, *cuts: int) -> FileReport:

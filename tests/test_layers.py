@@ -17,6 +17,7 @@ LAYERS = {
     "extras": 0,
     "lock": 0,
     "masked_crc": 0,
+    "names": 0,
     "plugins": 0,
     "proto": 0,
     "selection": 0,
@@ -29,6 +30,7 @@ LAYERS = {
     "arrays": 1,
     "checks": 1,
     "tag_book": 1,
+    "notebook": 1,
     "optimum": 1,
     "aggregates": 1,
     "smoothing": 1,
@@ -55,12 +57,14 @@ LAYERS = {
     "scalar_stream": 3,
     "sessions": 3,
     "logdir": 3,
+    "following": 3,
     "background": 3,
     "file_writer": 3,
     "resuming": 3,
     "run_writer": 3,
     "writer": 3,
     "global_writer": 3,
+    "summary": 3,
     "summary_protos": 3,
     "exports": 4,
     "event_rows": 4,
@@ -81,11 +85,23 @@ LAYERS = {
     "edits": 4,
     "imports": 4,
     "plot": 4,
+    "adapters": 5,
     "compat": 5,
+    "keras": 5,
+    "remote": 5,
     "cli": 6,
 }
 #: The two sides of layer 3, which never import each other.
-READING = {"series", "tables", "rules", "run", "scalar_stream", "sessions", "logdir"}
+READING = {
+    "series",
+    "tables",
+    "rules",
+    "run",
+    "scalar_stream",
+    "sessions",
+    "logdir",
+    "following",
+}
 WRITING = {
     "background",
     "file_writer",
@@ -93,6 +109,7 @@ WRITING = {
     "run_writer",
     "writer",
     "global_writer",
+    "summary",
     "summary_protos",
 }
 #: They gather what the others define.

@@ -967,3 +967,22 @@ def test_a_stream_is_read_once(tmp_path: Path) -> None:
     first.close()  # type: ignore[attr-defined]
     with pytest.raises(OSError, match="a stream that cannot seek is read once"):
         list(reader.records())
+
+
+def test_more_damages_than_a_report_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first and the last ones; the others are counted."""
+    monkeypatch.setattr("tbio.record_file._MOST_DAMAGES", 3)
+    sound = encode_record(PAYLOADS[0])
+    spoilt = sound[:-1] + bytes([sound[-1] ^ 1])
+    path = tmp_path / "events.out.tfevents.1"
+    path.write_bytes((sound + spoilt) * 10)
+    with pytest.warns(TbioWarning, match=f"10 damaged places, {10 * len(sound)} bytes lost"):
+        report = tbio.open(path)["."].report.files[0]
+    assert [damage.offset for damage in report.damages] == [
+        (2 * at + 1) * len(sound) for at in (0, 1, 2, 8, 9)
+    ]
+    assert (report.unlisted_damages, report.unlisted_bytes) == (5, 5 * len(sound))
+    assert report.lost_bytes == 10 * len(sound)
+    assert "10 damaged places" in repr(report)
+    with pytest.warns(TbioWarning, match="10 damaged places"):
+        assert "10 damages" in repr(tbio.open(path)["."].report)

@@ -18,7 +18,7 @@ from tensorboard.plugins.hparams import api_pb2, backend_context, list_session_g
 
 import tbio
 from tbio import EventFileWriter, ScalarSeries, read_events
-from tbio.errors import DecodeError, TbioWarning
+from tbio.errors import DecodeError, TbioError, TbioWarning
 from tbio.kinds import hparams, scalar
 from tbio.kinds.hparams import Experiment, RunHParams, SessionEnd, SessionStart
 from tbio.proto.event_pb2 import Event
@@ -527,3 +527,13 @@ def test_absolute_and_outside_names() -> None:
     assert [name for name in row if name.endswith(".last")] == ["c/d/loss.last"]
     runs["/logs"] = run(started())
     assert sessions(runs)["a/loss.last"].tolist() == [None, 1]
+
+
+def test_too_many_metrics_for_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small log can ask for runs by metrics of which nearly none is there."""
+    monkeypatch.setattr("tbio.sessions._MOST_CELLS", 100)
+    few = {f"r{at}": run(started(), **{f"m{at}": [1]}) for at in range(64)}
+    assert len(sessions(few)) == 64
+    many = {f"r{at}": run(started(), **{f"m{at}": [1]}) for at in range(65)}
+    with pytest.raises(TbioError, match="65 metrics of 65 runs, of which each has few"):
+        sessions(many)

@@ -10,34 +10,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TextIO
 
-#: Longer names are cut, and longer cells do not make the others wide.
-_LONGEST_NAME = 500
+from tbio.names import printable as printable
+from tbio.names import short as short
+
+#: Longer cells do not make the others wide.
 _WIDEST_CELL = 120
-
-
-def printable(text: str) -> str:
-    r"""``text`` with everything escaped that could steer a terminal.
-
-    >>> print(printable("loss\x1b[2J\n\u202e"))
-    loss\x1b[2J\n\u202e
-    """
-    if text.isprintable():
-        return text
-    return "".join(
-        mark if mark.isprintable() else mark.encode("unicode_escape", "replace").decode("ascii")
-        for mark in text
-    )
-
-
-def short(name: str) -> str:
-    """A name for a list that people read, `printable`, and cut where it is absurdly long.
-
-    >>> short("loss"), len(short("a" * 100_000))
-    ('loss', 524)
-    """
-    if len(name) <= _LONGEST_NAME:
-        return printable(name)
-    return f"{printable(name[:_LONGEST_NAME])}... ({len(name):,} characters)"
 
 
 class Terminal:

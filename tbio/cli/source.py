@@ -14,14 +14,13 @@ import tbio
 from tbio.cli.render import count_of, printable, short
 from tbio.errors import RunNotFoundError, TagNotFoundError
 from tbio.exports import Progress
-from tbio.findings import is_faultless
 from tbio.logdir import LogDir
+from tbio.names import brief
 from tbio.plugins import KINDS
 from tbio.record_file import Unverified
 from tbio.rules import Restarts
 from tbio.run import RunReport
-from tbio.selection import Selection, kind_set, step_range
-from tbio.series import brief
+from tbio.selection import Selection, kind_set, matcher, step_range
 
 #: Embeddings stand in files of their own beside the event files.
 _KINDS = (*KINDS, "embeddings")
@@ -40,20 +39,14 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--regex",
         action="store_true",
-        help="--runs and --tags are regular expressions, searched for anywhere in the name",
+        help="names to select are regular expressions, searched for anywhere in the name",
     )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """As `add_selection`, and which kinds and points."""
     add_selection(parser)
-    parser.add_argument(
-        "--kinds",
-        metavar="KIND",
-        action="append",
-        choices=_KINDS,
-        help=f"only data of this kind; may be given again: {', '.join(_KINDS)}",
-    )
+    add_kinds(parser)
     add_steps(parser)
     parser.add_argument(
         "--restarts",
@@ -64,6 +57,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'server ("rustboard"); %(default)s if not given',
     )
     add_unverified(parser)
+
+
+def add_kinds(parser: argparse.ArgumentParser) -> None:
+    """Add which kinds of data to look at."""
+    parser.add_argument(
+        "--kinds",
+        metavar="KIND",
+        action="append",
+        choices=_KINDS,
+        help=f"only data of this kind; may be given again: {', '.join(_KINDS)}",
+    )
 
 
 def add_steps(parser: argparse.ArgumentParser) -> None:
@@ -126,11 +130,17 @@ def patterns(arguments: argparse.Namespace, name: str) -> Selection:
         raise ValueError(f"--{name}: {error.pattern!r} is no regular expression: {error}") from None
 
 
-def open_logs(arguments: argparse.Namespace, kinds: str | Iterable[str] | None = None) -> LogDir:
+def open_logs(
+    arguments: argparse.Namespace,
+    kinds: str | Iterable[str] | None = None,
+    *,
+    embeddings: bool = False,
+) -> LogDir:
     """The logs that the arguments name.
 
     Args:
         kinds: what the command is about; ``--kinds`` may say less.
+        embeddings: whether folders with embeddings do, without event files.
 
     Raises:
         FileNotFoundError: there is nothing, or no event file.
@@ -150,7 +160,7 @@ def open_logs(arguments: argparse.Namespace, kinds: str | Iterable[str] | None =
         restarts=getattr(arguments, "restarts", "keep"),
         unverified=getattr(arguments, "unverified", "skip"),
     )
-    if not logs:
+    if not logs and not (embeddings and logs.embeddings()):
         every = tbio.open(arguments.logs)
         if not every:
             raise FileNotFoundError(f"{arguments.logs}: no event files (*tfevents*) in it")
@@ -158,17 +168,30 @@ def open_logs(arguments: argparse.Namespace, kinds: str | Iterable[str] | None =
     return logs
 
 
-def check_tags(arguments: argparse.Namespace, found: bool) -> None:
+def check_tags(arguments: argparse.Namespace, found: bool, more: Iterable[str] = ()) -> None:
     """Complain of a selection of tags that selects nothing.
+
+    Args:
+        more: names besides the tags that were there to select.
 
     Raises:
         TagNotFoundError: with the nearest names.
+        ValueError: there are such tags, with data of other kinds or at other steps.
     """
-    if arguments.tags and not found:
-        runs = patterns(arguments, "runs")
-        every = tbio.open(arguments.logs, runs=runs, on_damage="ignore")
-        names = {info.tag for info in every.tags()}
-        raise TagNotFoundError(", ".join(arguments.tags), names, arguments.logs)
+    if not arguments.tags or found:
+        return
+    runs = patterns(arguments, "runs")
+    every = tbio.open(arguments.logs, runs=runs, on_damage="ignore").tags()
+    asked = ", ".join(arguments.tags)
+    wanted = matcher(patterns(arguments, "tags"), "tags")
+    there = [info for info in every if wanted(info.tag)]
+    if there:  # but of kinds or at steps that nobody asked for
+        kinds = ", ".join(sorted({info.kind for info in there}))
+        first, last = min(info.first_step for info in there), max(info.last_step for info in there)
+        what = f"--tags {asked} selects {kinds} (steps {first} to {last})"
+        raise ValueError(f"{arguments.logs}: {what}, of which nothing is asked for here")
+    names = {info.tag for info in every if info.kind != "hparams"} or {info.tag for info in every}
+    raise TagNotFoundError(asked, {*names, *more}, arguments.logs)
 
 
 #: So many problems of a run are told one by one: a log may have a million.
@@ -176,13 +199,13 @@ _TOLD_PROBLEMS = 20
 
 
 def tell(reports: Mapping[str, RunReport], logs: LogDir) -> bool:
-    """Say what of each run was left out or damaged; whether there are no faults (`findings`).
+    """Say what of each run was left out or damaged; whether there are no faults.
 
     A folder that cannot be listed is one; it was warned of.
     """
     complete = not logs.unlisted
     for name, report in reports.items():
-        complete = complete and is_faultless(report)
+        complete = complete and report.complete
         if report.superseded:
             points = count_of(report.superseded, "point")
             rule = "left out" if report.restarted else "kept (--restarts session leaves them out)"
