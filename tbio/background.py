@@ -419,10 +419,9 @@ class Background:
         pieces: list[bytes] = []
         blobs: list[Blob] = []
         events = begin = size = 0
+        only_scalars = set(map(len, entries)) == {_IS_SCALAR}
         while begin < len(entries):
-            end = begin
-            if set(map(len, entries)) == {_IS_SCALAR}:
-                end = len(entries)
+            end = len(entries) if only_scalars else begin
             while end < len(entries) and len(entries[end]) == _IS_SCALAR:
                 end += 1
             if end > begin:
