@@ -24,19 +24,25 @@ class Column:
     Attributes:
         steps: int64.
         wall_times: float64, seconds since the epoch.
-        ordinals: which event of the file each point came with, int64; empty unless asked for.
     """
 
     def __init__(self) -> None:
         self.steps = Growing(np.int64)
         self.wall_times = Growing(np.float64)
-        self.ordinals = Growing(np.int64)
+        self._ordinals: Growing | None = None
         # (number of session starts met, points there were then), one entry for each change
         self._restarts: list[tuple[int, int]] = []
         self._starts = 0
 
     def __len__(self) -> int:
         return len(self.steps)
+
+    @property
+    def ordinals(self) -> Growing:
+        """Which event of the file each point came with, int64; empty unless asked for."""
+        if self._ordinals is None:
+            self._ordinals = Growing(np.int64)
+        return self._ordinals
 
     def add_point(self, step: int, wall_time: float, starts: int) -> None:
         """One more point, ``starts`` session starts after the beginning of the file."""
@@ -72,7 +78,7 @@ class ScalarColumn(Column):
     def __init__(self) -> None:
         super().__init__()
         self._dtypes: list[np.dtype[Any]] = []
-        self._codes = Growing(np.int8)  # which of these each value has, once there are several
+        self._codes: Growing | None = None  # which of these each value has, if there are several
         # In float32 as long as all are; then in float64, which holds the integers to 2**53 too;
         # then as Python's own numbers.
         self._values = Growing(_FLOAT32)
@@ -105,6 +111,8 @@ class ScalarColumn(Column):
         if dtype not in self._dtypes:
             self._dtypes.append(dtype)
         if len(self._dtypes) > 1:
+            if self._codes is None:
+                self._codes = Growing(np.int8)
             missing = len(self._values) - len(self._codes)
             self._codes.extend(np.zeros(missing, np.int8))  # the first dtype
             self._codes.extend(np.full(count, self._dtypes.index(dtype), np.int8))
@@ -112,7 +120,7 @@ class ScalarColumn(Column):
     def values(self) -> list[Array]:
         """The values, in pieces of one dtype each: that in which the log holds them."""
         values = self._values.array
-        if len(self._dtypes) < 2:
+        if self._codes is None:
             return [_as_dtype(values, dtype) for dtype in self._dtypes]
         codes = self._codes.array
         cuts = [0, *(np.flatnonzero(np.diff(codes)) + 1).tolist(), len(codes)]

@@ -48,16 +48,19 @@ _MOST_DAMAGES = 100_000  # that a report lists
 MARK_BYTES = 64  # what is compared to tell a file that has grown from one written anew
 
 
+_ON_DAMAGE, _UNVERIFIED = get_args(OnDamage), get_args(Unverified)
+
+
 def check_on_damage(on_damage: str) -> None:
     """Raise ValueError for anything but the values of `OnDamage`."""
-    if on_damage not in get_args(OnDamage):
-        raise ValueError(f"on_damage: want one of {get_args(OnDamage)}, got {on_damage!r}")
+    if on_damage not in _ON_DAMAGE:
+        raise ValueError(f"on_damage: want one of {_ON_DAMAGE}, got {on_damage!r}")
 
 
 def check_unverified(unverified: str) -> None:
     """Raise ValueError for anything but the values of `Unverified`."""
-    if unverified not in get_args(Unverified):
-        raise ValueError(f"unverified: want one of {get_args(Unverified)}, got {unverified!r}")
+    if unverified not in _UNVERIFIED:
+        raise ValueError(f"unverified: want one of {_UNVERIFIED}, got {unverified!r}")
 
 
 @dataclass

@@ -27,35 +27,41 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from tbio.bulk.lane import Lane
 from tbio.columns import FileColumns
+from tbio.storage import LocalFile
 
 __all__ = ["Lane", "read"]
 
 #: A lane for each thread, which keeps its buffer and what it has learned.
 _OWN = threading.local()
-#: What one thread reads in one go: so many files, or bytes.
-_FILES_EACH = 64
+#: What one thread reads in one go: so many bytes. Of files below the second figure most of the time
+#: goes into Python, of which one thread runs at a time: more of them only stand in each other's way.
 _BYTES_EACH = 1 << 24
+_SMALL = 1 << 19
+_ASKED = 16  # files whose sizes are asked for
+_REMOTE_EACH = 64  # files that are far away, and not asked
 
 
 def read(files: Sequence[FileColumns]) -> None:
-    """Take in what the files hold beyond what was read, by all cores.
+    """Take in what the files hold beyond what was read, by all cores where they are large.
 
-    Many files go to several threads; for a large one, another thread reads in advance.
+    Several files go to several threads; for a single one, another thread reads in advance.
 
     Raises:
         DamageError, OSError: with ``on_damage="raise"``.
     """
     cores = _cores()
-    parts = list(_parts(files, cores))
+    each = len(files) if cores < 2 else _files_each(files)
+    parts = [files[at : at + each] for at in range(0, len(files), max(each, 1))]
     threads = min(cores, len(parts))
     in_advance = 2 * threads <= cores
     if threads < 2:
-        _read(files, in_advance)
+        for part in parts:
+            _read(part, in_advance)
         return
     with ThreadPoolExecutor(threads, "tbio-read") as pool:
         for _ in pool.map(lambda part: _read(part, in_advance), parts):
@@ -69,19 +75,13 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _parts(files: Sequence[FileColumns], cores: int) -> Iterator[Sequence[FileColumns]]:
-    """The files, cut into what one thread is to read in one go."""
-    # There is a size to ask for with each file, and no need to where there are many of them.
-    few = len(files) < cores * _FILES_EACH
-    begin = size = 0
-    for at, file in enumerate(files):
-        if few and len(files) > 1:
-            size += _size(file)
-        if size >= _BYTES_EACH or at + 1 - begin >= _FILES_EACH:
-            yield files[begin : at + 1]
-            begin, size = at + 1, 0
-    if begin < len(files):
-        yield files[begin:]
+def _files_each(files: Sequence[FileColumns]) -> int:
+    """How many of them one thread is to read in one go."""
+    asked = files[:: len(files) // _ASKED + 1]
+    if not all(isinstance(one.reader.file, LocalFile) for one in asked):
+        return _REMOTE_EACH
+    size = sum(map(_size, asked)) // max(len(asked), 1)
+    return len(files) if size < _SMALL else -(-_BYTES_EACH // size)
 
 
 def _size(columns: FileColumns) -> int:

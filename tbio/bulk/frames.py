@@ -29,6 +29,7 @@ from tbio.record import FOOTER_BYTES, HEADER_BYTES, MAX_PAYLOAD_BYTES
 #: Bytes of a record beside its payload.
 FRAME_BYTES = HEADER_BYTES + FOOTER_BYTES
 _FEW, _MANY = 64, 1 << 12  # records that are read one by one before the next guess
+_MANY_AT_ONCE = 256  # of a file, for which it is worth to look at all of them at once
 _PATIENCE = 2  # guesses in vain
 _FIRST_GUESS, _LARGEST_GUESS = 1 << 11, 1 << 16
 _TAIL = 8  # so many lengths must have occurred before, in this order
@@ -134,7 +135,7 @@ class FrameFinder:
         """
         found: list[Longs] = []
         at, in_vain = begin, 0
-        if fresh and len(self._first):
+        if fresh and len(self._first) > _MANY_AT_ONCE:
             headers = self._headers_of(self._first)
             sizes, _ = self._follow(buffer, at, end, self._first, headers, 1)
             at = self._take(found, at, sizes)
