@@ -1,7 +1,8 @@
 """Read and write TensorBoard event files, without TensorFlow.
 
-Writing: `SummaryWriter` in the place of torch's or tensorboardX's; `EventFileWriter` and
-`RecordWriter` below it. Reading: `open` for runs, tags and arrays; `read_scalars` for one table;
+Writing: `SummaryWriter` in the place of torch's or tensorboardX's, `summary` in that of
+``tf.summary``, `keras` for Keras, and ``tbio.adapters`` for other libraries; `EventFileWriter` and
+`RecordWriter` below them. Reading: `open` for runs, tags and arrays; `read_scalars` for one table;
 `read_events` and `read_records` for what stands in the files. Shell: ``tbio --help``.
 """
 
@@ -11,7 +12,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tbio import keras as keras
     from tbio import plot as plot
+    from tbio import remote as remote
+    from tbio import summary as summary
     from tbio.checkpoints import best
     from tbio.comparison import Comparison, diff
     from tbio.diagnosis import Diagnosis, check
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
     from tbio.exports import export
     from tbio.extracts import ExtractReport, extract
     from tbio.file_writer import FileWriter
+    from tbio.following import NewPoint, tail
     from tbio.glance import show
     from tbio.global_writer import GlobalSummaryWriter
     from tbio.imports import ImportReport, import_logs
@@ -84,6 +89,7 @@ _HOMES = {
     "exports": ("export",),
     "extracts": ("ExtractReport", "extract"),
     "file_writer": ("FileWriter",),
+    "following": ("NewPoint", "tail"),
     "glance": ("show",),
     "global_writer": ("GlobalSummaryWriter",),
     "imports": ("ImportReport", "import_logs"),
@@ -107,7 +113,7 @@ _HOMES = {
     "writer": ("SummaryWriter",),
 }
 #: Modules whose functions keep its name before them: ``tbio.plot.scalars``.
-_MODULES = frozenset({"plot"})
+_MODULES = frozenset({"keras", "plot", "remote", "summary"})
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
@@ -131,6 +137,7 @@ __all__ = [
     "Mesh",
     "MeshSeries",
     "MissingExtraError",
+    "NewPoint",
     "NotFoundError",
     "PrCurve",
     "RecordWriter",
@@ -170,6 +177,7 @@ __all__ = [
     "reduce",
     "repair",
     "show",
+    "tail",
 ]
 
 

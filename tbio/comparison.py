@@ -146,7 +146,7 @@ class _Comparing:
                     )
 
     def _hparams(self, a: Run, b: Run) -> Iterator[Difference]:
-        one, other = ({} if run.hparams is None else dict(run.hparams.values) for run in (a, b))
+        one, other = map(_hparams_of, (a, b))
         for name in sorted({*one, *other}):
             if name in one and name in other and one[name] == other[name]:
                 continue
@@ -197,6 +197,13 @@ class _Comparing:
         same |= np.isnan(a) & np.isnan(b)
         gaps = gaps[~same & np.isfinite(gaps)]
         return ~same, float(gaps.max(initial=0.0))
+
+
+def _hparams_of(run: Run) -> dict[str, Any]:
+    """A run's hyperparameters, unless the selection leaves them out: they always come along."""
+    if run.hparams is None or "hparams" not in run.tags:
+        return {}
+    return dict(run.hparams.values)
 
 
 def _matched(

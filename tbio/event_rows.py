@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -17,11 +17,13 @@ from tbio.event_file import EventFileReader, StoredEvent
 from tbio.logdir import Source, event_files
 from tbio.proto.event_pb2 import Event, LogMessage, SessionLog
 from tbio.proto.summary_pb2 import Summary, SummaryMetadata
-from tbio.record_file import FileReport, OnDamage, check_on_damage
-from tbio.selection import Selection, Steps, matcher, step_range
+from tbio.record_file import FileReport, OnDamage, Unverified, check_on_damage
+from tbio.selection import Selection, Steps, kind_set, matcher, step_range
 
 #: Numbers of a tensor, and characters of a text, that are shown.
 _MOST_NUMBERS, _MOST_CHARACTERS = 8, 1000
+#: The fields of an event that hold a graph, or what was measured of one.
+_GRAPHS = ("graph_def", "meta_graph_def", "tagged_run_metadata")
 
 
 def cat(
@@ -29,8 +31,10 @@ def cat(
     *,
     runs: Selection = None,
     tags: Selection = None,
+    kinds: str | Iterable[str] | None = None,
     steps: Steps = None,
     on_damage: OnDamage = "warn",
+    unverified: Unverified = "skip",
     reports: list[FileReport] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """The events of logs one by one, in the order of the files, as values that JSON takes.
@@ -43,12 +47,14 @@ def cat(
     the strings "nan", "inf" and "-inf".
 
     Args:
-        source, runs, tags, steps, on_damage: as of `tbio.open`. With ``tags``, only events with
-            such a value, and those values; with ``steps``, only those events.
+        source, runs, tags, kinds, steps, on_damage, unverified: as of `tbio.open`. With ``tags`` or
+            ``kinds``, only events with such a value, and those values (the events that hold graphs
+            are of the kind "graphs", and have no tag); with ``steps``, only those events.
         reports: a list to which the report of each file is added when it was read.
 
     Raises:
         FileNotFoundError: there is nothing at ``source``.
+        ValueError: a kind that there is not.
         DamageError, OSError: with ``on_damage="raise"``.
 
     >>> rows = cat("tests/golden/digits/test", tags="loss")
@@ -57,7 +63,7 @@ def cat(
     (0, [('loss', 2.3025851)])
     """
     wanted_run, wanted_tag = matcher(runs, "runs"), matcher(tags, "tags")
-    wanted_steps = step_range(steps)
+    wanted_kinds, wanted_steps = kind_set(kinds), step_range(steps)
     plugin_of: dict[tuple[str, str], str] = {}
     check_on_damage(on_damage)
 
@@ -71,7 +77,7 @@ def cat(
     for run, file in found:
         if not wanted_run(run):
             continue
-        reader = EventFileReader(file, on_damage)
+        reader = EventFileReader(file, on_damage, unverified)
         for stored in reader.events():
             for value in stored.event.summary.value:
                 if value.HasField("metadata"):
@@ -85,9 +91,13 @@ def cat(
                 for one in stored.event.summary.value
                 if wanted_tag(one.tag or one.node_name)
             ]
-            if stored.event.WhichOneof("what") == "summary":
+            if kinds is not None:
+                values = [one for one in values if one.get("kind", "tensors") in wanted_kinds]
+            what = stored.event.WhichOneof("what")
+            if what == "summary":
                 row["values"] = values
-            if tags is None or values:
+            is_graph = what in _GRAPHS and "graphs" in wanted_kinds and tags is None
+            if (tags is None and kinds is None) or values or is_graph:
                 yield row
         if reports is not None:
             reports.append(reader.report)

@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, BinaryIO, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 
-from tbio import bulk, notebook, projector
+from tbio import bulk, following, notebook, projector
 from tbio.columns import Wanted
 from tbio.errors import DecodeError, RunNotFoundError, TbioWarning
 from tbio.event_file import EventFileReader, is_event_file
+from tbio.following import NewPoint
 from tbio.kinds import layout
 from tbio.kinds.layout import Layout
 from tbio.lock import Lock
@@ -369,6 +370,7 @@ class TagTable(list[TagInfo]):
 _SHOWN_SOURCES = 5
 _SHOWN_RUNS = 20
 _SHOWN_BYTES = 1 << 26
+_RUNS_AT_ONCE = 32  # that are read between two steps of a progress bar
 
 
 def _size_of(files: Iterable[File], most: int) -> int:
@@ -521,20 +523,32 @@ class LogDir(Mapping[str, Run]):
         with self._lock:
             self._runs = self._discover(self._found())
 
-    def load(self) -> LogDir:
+    def follow(self, *, last: int = 0, poll: float = 1.0) -> Iterator[NewPoint]:
+        """The points that come while the logs grow, without end; see `tbio.tail`."""
+        return following.tail(self, last=last, poll=poll)
+
+    def load(self, progress: Callable[[str], None] | None = None) -> LogDir:
         """These logs, with every run read that was not: many files at once, by all cores.
 
         What a run holds is read when something of it is asked for; where all runs will be asked,
         this is quicker.
+
+        Args:
+            progress: called with the name of each run that is read.
 
         >>> import tbio
         >>> [len(run.scalars) for run in tbio.open("tests/golden/digits").load().values()]
         [2, 2]
         """
         runs = list(self.values())
-        bulk.read([file for run in runs for file in run.unread()])
-        for run in runs:
-            run.note_read()
+        each = len(runs) if progress is None else _RUNS_AT_ONCE
+        for at in range(0, len(runs), max(each, 1)):
+            lot = runs[at : at + each]
+            bulk.read([file for run in lot for file in run.unread()])
+            for run in lot:
+                run.note_read()
+                if progress is not None:
+                    progress(run.name)
         return self
 
     def tags(self) -> TagTable:

@@ -73,4 +73,4 @@ def mode_of(tag: str) -> Literal["min", "max"]:
                     return "min"
                 if form in MORE_IS_BETTER:
                     return "max"
-    raise ValueError(f'the tag {tag!r} does not tell what is best: pass mode="min" or mode="max"')
+    raise ValueError(f'the tag {tag!r} does not tell what is best: want mode "min" or "max"')

@@ -71,7 +71,7 @@ def hparams(
             raise ValueError(f"{noun}: want one of {', '.join(get_args(form))}, got {value!r}")
     if by is None:
         return Table(_shown(logs.hparams(all_runs=all_runs), None, matcher(metrics, "metrics")))
-    end = mode_of(by) if mode == "auto" else mode
+    end = _end_of(logs, by, all_runs) if mode == "auto" else mode
     table = logs.hparams({by: end}, all_runs=all_runs)
     known = metrics_of(table)
     if by not in known:
@@ -82,6 +82,17 @@ def hparams(
     order = sorted(range(len(ranks)), key=lambda row: ranks[row] or len(ranks) + 1)
     shown = {"rank": column(ranks, np.int64), **_shown(table, by, matcher(metrics, "metrics"))}
     return Table({name: one[order] for name, one in shown.items()})
+
+
+def _end_of(logs: LogDir, by: str, all_runs: bool) -> Literal["min", "max"]:
+    """As the tag says; a tag that says nothing may be one that is not there."""
+    try:
+        return mode_of(by)
+    except ValueError:
+        known = metrics_of(logs.hparams(all_runs=all_runs))
+        if by not in known:
+            raise TagNotFoundError(by, known, "the metrics of the sessions") from None
+        raise
 
 
 def metrics_of(table: Table) -> list[str]:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -87,6 +88,7 @@ def test_ls_json() -> None:
                 "last_step": 19,
             }
         ],
+        "embeddings": [],
     }
 
 
@@ -196,6 +198,11 @@ MISTAKES = {
     "no event files": (["ls", "EMPTY"], 1, "no event files"),
     "no such run": (["ls", "GOLDEN", "--runs", "trian"], 1, "no run 'trian' in"),
     "no such tag": (["export", "GOLDEN", "-", "--tags", "los"], 1, "nearest: 'loss'"),
+    "no such kind of it": (
+        ["export", "GOLDEN", "-", "--tags", "loss", "--steps", "1000:"],
+        1,
+        "--tags loss selects scalars (steps 0 to 19), of which nothing is asked for here",
+    ),
     "no csv": (["export", "GOLDEN", "out.docx"], 2, "or .feather, got 'out.docx'"),
     "no folder": (["export", "GOLDEN", "EMPTY/no/out.csv"], 1, "No such file or directory"),
     "no command": ([], 2, "required"),
@@ -215,6 +222,29 @@ def test_mistakes(tmp_path: Path, mistake: str) -> None:
     assert words in done.stderr
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
+
+
+def test_embeddings_are_listed(tmp_path: Path) -> None:
+    for run in ("a", "b"):
+        with SummaryWriter(tmp_path / run) as writer:
+            writer.add_embedding(np.eye(2), ["x", "y"], tag=f"words-{run}", global_step=3)
+            writer.add_scalar("loss", 1, 1)
+    for path in (tmp_path / "b").glob("*tfevents*"):
+        path.unlink()
+    done = command("ls", tmp_path, "--tags", "words-*")
+    assert done.stdout.splitlines()[1:] == [
+        "  embeddings  words-a:00003",
+        "b  (no event files)",
+        "  embeddings  words-b:00003",
+    ]
+    shown = json.loads(command("ls", tmp_path, "--json", "--tags", "words-a").stdout)
+    assert [(run["run"], run["tags"], run["embeddings"]) for run in shown["runs"]] == [
+        ("a", [], ["words-a:00003"])
+    ]
+    assert "embeddings" not in command("ls", tmp_path, "--kinds", "scalars").stdout
+    wrong = command("ls", tmp_path, "--tags", "wrods-b")
+    assert wrong.returncode == 1
+    assert "nearest: 'words-b:00003'" in wrong.stderr
 
 
 def test_nothing_from_a_log_steers_the_terminal(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def test_in_place_and_damage(logs: Path, capsys: pytest.CaptureFixture[str]) -> 
     [
         (["--drop-tags", "debg/x"], 1, "no tag 'debg/x'"),
         (["--rename-run", "c", "d"], 1, "no run 'c'"),
-        (["--drop-kinds", "scalar"], 1, "kinds: ['scalar'] unknown"),
+        (["--drop-kinds", "scalar"], 2, "invalid choice: 'scalar'"),
         (["--drop-steps", "x"], 2, "want FIRST:STOP:STRIDE"),
         (["--regex", "--rename-tag", "(", "x"], 1, "'(' is no regular expression"),
         (["--in-place"], 2, "not allowed with argument OUT"),

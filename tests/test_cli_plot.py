@@ -157,12 +157,21 @@ def test_options_of_another_kind_are_wrong_usage(
         (("a.png", "--size", "3"), "want AxB, got '3'"),
         (("a.png", "--x-range", "a:b"), "want A:B, got 'a:b'"),
         (("a.png", "--group-regex", "("), "no regular expression"),
+        (("a.png", "--group", "all", "--group-regex", "x"), "not allowed with argument --group"),
+        (("a.png", "--size", "0x3"), "want more than 0, got '0x3'"),
     ],
 )
 def test_wrong_usage(arguments: tuple[str, ...], words: str, call: Call) -> None:
     code, said = call(DIGITS, *arguments)
     assert code == 2
     assert words in said
+
+
+def test_the_scales_of_heat_maps_are_no_panels(
+    every_kind: Path, tmp_path: Path, call: Call
+) -> None:
+    code, said = call(every_kind, tmp_path / "a.png", "--of", "histograms", "--form", "heatmap")
+    assert (code, said) == (0, f"tbio: 2 panels of histograms drawn to {tmp_path / 'a.png'}\n")
 
 
 def test_mistyped_names_are_told_with_the_nearest(
@@ -175,6 +184,8 @@ def test_mistyped_names_are_told_with_the_nearest(
         (("--of", "hparams", "--metric", "acuracy"), "nearest: 'val/accuracy'"),
         (("--of", "hparams", "--hparam", "rl"), "nearest: 'lr'"),
         (("--of", "embeddings", "--color", "lable"), "nearest: 'label'"),
+        (("--of", "scalars", "--tags", "weights"), "selects histograms (steps"),
+        (("--of", "embeddings", "--tags", "defualt"), "nearest: 'default:00000'"),
     ):
         code, said = call(every_kind, out, *arguments)
         assert code == 1

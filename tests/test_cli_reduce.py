@@ -230,7 +230,9 @@ def test_sessions_as_a_file_and_as_a_figure(search: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
-        (["--by", "los"], 1, "the tag 'los' does not tell"),
+        (["--by", "los"], 1, "nearest: 'loss'"),
+        (["--by", "speed"], 1, "the tag 'speed' does not tell"),
+        (["--by", "loss", "--metrics", "spped"], 1, "nearest: 'speed'"),
         (["--by", "los", "--mode", "min"], 1, "nearest: 'loss'"),
         (["x.png"], 2, "needs --by METRIC"),
         (["x.doc"], 2, "want a name that ends in"),
@@ -279,7 +281,7 @@ def test_the_best_step_as_a_file(search: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
-        (["--tags", "speed"], 1, 'pass mode="min" or mode="max"'),
+        (["--tags", "speed"], 1, 'want mode "min" or "max"'),
         (["--tags", "spped"], 1, "nearest: 'speed'"),
         (["--smooth", "1.5"], 2, "want a number from 0 to 1, got '1.5'"),
         (["--patience", "2.5"], 2, "want a whole number"),

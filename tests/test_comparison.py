@@ -129,3 +129,18 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert main(["diff", str(a), str(b), "--rtol", "-1"]) == 2
     assert main(["diff", str(a), str(b), "--tags", "los"]) == 1
     assert "'loss'" in capsys.readouterr().err
+
+
+def test_hyperparameters_are_compared_as_they_are_selected(tmp_path: Path) -> None:
+    for name, rate in (("a", 0.1), ("b", 0.2)):
+        with SummaryWriter(tmp_path / name) as writer:
+            writer.set_hparams({"lr": rate})
+            writer.add_scalar("loss", 1, 1)
+
+    def found(**selection: Any) -> list[str]:
+        a, b = (tbio.open(tmp_path / name, **selection) for name in "ab")
+        return [one.tag for one in tbio.diff(a, b).differences]
+
+    assert found() == ["lr"]
+    assert found(kinds="hparams") == ["lr"]
+    assert found(kinds="scalars") == found(tags="loss") == []

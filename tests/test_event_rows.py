@@ -91,6 +91,18 @@ def test_selection(logs: Path) -> None:
     assert [row["step"] for row in tbio.cat(logs, tags="loss")] == [1, 2, 3]
     assert [row["step"] for row in tbio.cat(logs, tags="loss", steps=slice(2, 3))] == [2]
     assert list(tbio.cat(logs, runs="other")) == []
+    kinds = ["texts", "images"]
+    assert [row["values"][0]["tag"] for row in tbio.cat(logs, kinds=kinds)] == ["note", "photo"]
+    assert list(tbio.cat(logs, tags="loss", kinds="texts")) == []
+
+
+def test_graphs_are_a_kind(corpus: Path) -> None:
+    for folder in ("torch/graph", "tensorflow"):
+        rows = list(tbio.cat(corpus / "peers" / folder, kinds="graphs", on_damage="ignore"))
+        assert rows
+        for row in rows:
+            graphs = {"graph_def", "meta_graph_def", "tagged_run_metadata"}.intersection(row)
+            assert graphs or {value["kind"] for value in row["values"]} == {"graphs"}
 
 
 def test_the_command(logs: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,6 +111,8 @@ def test_the_command(logs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "\x1b" not in printed
     (row,) = map(json.loads, printed.splitlines())
     assert row["values"][0]["tag"] == "note"
+    assert main(["cat", str(logs), "--kinds", "images", "--kinds", "texts"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
     assert main(["cat", str(logs), "--tags", "los"]) == 1
     assert "'loss'" in capsys.readouterr().err
     (path,) = (logs / "run").glob("*tfevents*")

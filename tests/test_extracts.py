@@ -213,6 +213,30 @@ def test_no_two_share_a_folder() -> None:
     assert len(set(found)) == len(asked)
 
 
+def test_embeddings_are_selected_by_name_and_by_tag(logs: Path, tmp_path: Path) -> None:
+    with SummaryWriter(logs / "other") as writer:
+        writer.add_embedding(np.eye(2), ["a", "b"], tag="swords", global_step=7)
+    for path in (logs / "other").glob("*tfevents*"):
+        path.unlink()  # TensorBoard's Projector needs none
+    asked = {"words": ["words:00000"], "*:00007": ["swords:00007"], "wor": []}
+    for at, (names, found) in enumerate(asked.items()):
+        report = tbio.extract(
+            tbio.open(logs), tmp_path / f"{at}", kinds=("embeddings",), names=names
+        )
+        assert sorted({one.tag for one in report.files}) == found
+    assert main(["extract", str(logs), str(tmp_path / "a"), "--tags", "words"]) == 0
+    assert len(list((tmp_path / "a").rglob("*.tsv"))) == 2
+    assert main(["extract", str(logs / "other"), str(tmp_path / "b")]) == 0
+    assert len(list((tmp_path / "b").rglob("*.tsv"))) == 2
+
+
+def test_mistyped_embeddings(
+    logs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["extract", str(logs), str(tmp_path / "out"), "--tags", "wrds"]) == 1
+    assert "nearest: 'words:00000'" in capsys.readouterr().err
+
+
 def test_the_command(logs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     arguments = ["extract", str(logs), str(out), "--kinds", "images", "--steps", "100"]

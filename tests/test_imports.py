@@ -14,6 +14,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from raw_log import events_in
 from tensorboard_readers import by_event_accumulator, by_plugin_accumulator, by_rustboard
@@ -85,9 +86,7 @@ def test_keras_csv_logger(tmp_path: Path) -> None:
     }
     path = str(tmp_path / "training.csv")
     assert report.remarks == (f"{path}: steps are the column 'epoch'",)
-    assert [str(one) for one in report.skipped] == [
-        f"{path}, line 2: 'val_loss': text, and no number"
-    ]
+    assert not report.skipped  # Keras writes NA where an epoch has no such value
     assert report.complete
     [run] = report.runs
     assert (run.scalars, run.tags, run.timed) == (5, 3, 0)
@@ -272,6 +271,19 @@ STATE = {
         {"loss": 1.0},
     ],
 }
+
+
+def test_a_history_as_python_has_it(tmp_path: Path) -> None:
+    history = {"loss": [np.float32(0.1), 0.5], "lr": (1, math.nan)}
+    report = import_logs(history, tmp_path / "logs")
+    assert (report.format, report.runs[0].source) == ("json", "the mapping")
+    run = tbio.open(tmp_path / "logs")["."]
+    assert run.scalars["loss"].steps.tolist() == [0, 1]
+    assert run.scalars["loss"].values.tolist() == [f32(0.1), 0.5]
+    assert np.array_equal(run.scalars["lr"].values, [1, math.nan], equal_nan=True)
+    with pytest.raises(ValueError, match="the mapping: want lists of values by name"):
+        import_logs({"loss": 0.5}, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
 
 
 def test_trainer_state(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -138,6 +139,7 @@ FILES = sorted(
 )
 
 
+@functools.cache
 def graph() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for path in FILES:

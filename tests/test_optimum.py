@@ -64,7 +64,7 @@ def test_more_is_better(tag: str) -> None:
 
 @pytest.mark.parametrize("tag", SILENT)
 def test_tags_that_do_not_tell(tag: str) -> None:
-    with pytest.raises(ValueError, match='does not tell what is best: pass mode="min"'):
+    with pytest.raises(ValueError, match='does not tell what is best: want mode "min"'):
         best(np.array([1.0]), tag)
     assert best(np.array([1.0]), tag, "min") == 0
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import itertools
 import math
+import re
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -244,6 +245,19 @@ def test_labels_do_not_overlap_whatever_the_axes_become(tmp_path: Path) -> None:
         height, width = picture.shape[:2]
         assert all(box.x0 >= axes.bbox.x1 and box.x1 <= width for box in boxes)
         assert all(box.y0 >= 0 and box.y1 <= height for box in boxes)
+
+
+def test_labels_stand_where_the_lines_leave_the_range(tmp_path: Path) -> None:
+    log(tmp_path / "a", "loss", [(step, float(step)) for step in range(10)])
+    log(tmp_path / "b", "loss", [(8, 1.0), (9, 2.0)])
+    logs = tbio.open(tmp_path)
+    for x_range, expected in (
+        ((None, 5.5), [("a", 5.0, 5.0)]),
+        ((2, None), [("a", 9.0, 9.0), ("b", 9.0, 2.0)]),
+    ):
+        (axes,) = tbio.plot.scalars(logs, x_range=x_range).axes
+        (labels,) = (child for child in axes.get_children() if isinstance(child, EndLabels))
+        assert [(end.text, end.x, end.y) for end in labels.ends] == expected
 
 
 def test_labels_that_have_no_room_are_counted(tmp_path: Path) -> None:
@@ -513,6 +527,14 @@ def test_embeddings_have_their_classes_beside_them(kinds: Path) -> None:
     points = np.vstack([dots.get_offsets() for dots in axes.collections])
     np.testing.assert_allclose(np.abs(points), np.abs(expected), atol=1e-5)
     assert axes.get_xlabel() == f"PC 1 ({100 * values[-1] / values.sum():.0f} %)"
+
+
+def test_embeddings_by_name_and_by_tag(kinds: Path) -> None:
+    for names in ("default", "default:00000", ["d*t"], re.compile("^default$")):
+        assert len(tbio.plot.embeddings(tbio.open(kinds), names=names).axes) == 1
+    for wrong in ("defualt", ["defualt"]):
+        with pytest.raises(NotFoundError, match=r"no name 'defualt' in .*nearest: 'default:00000'"):
+            tbio.plot.embeddings(tbio.open(kinds), names=wrong)
 
 
 def test_a_mistyped_column_is_told_with_the_nearest(kinds: Path) -> None:

@@ -82,8 +82,13 @@ def test_all_runs(search: tbio.LogDir) -> None:
 def test_wrong_arguments(search: tbio.LogDir, tmp_path: Path) -> None:
     with pytest.raises(TagNotFoundError, match=r"no tag 'los' in the metrics.*nearest: 'loss'"):
         tbio.hparams(search, "los", mode="min")
-    with pytest.raises(ValueError, match="the tag 'lr' does not tell what is best"):
+    with pytest.raises(TagNotFoundError, match="no tag 'lr' in the metrics"):
         tbio.hparams(search, "lr")
+    with SummaryWriter(tmp_path / "odd") as writer:
+        writer.set_hparams({"lr": 1})
+        writer.add_scalar("speed", 1, 1)
+    with pytest.raises(ValueError, match="the tag 'speed' does not tell what is best"):
+        tbio.hparams(tbio.open(tmp_path, runs="odd"), "speed")
     with pytest.raises(ValueError, match="mode: want one of auto, min, max, got 'least'"):
         tbio.hparams(search, "loss", mode="least")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="at: want one of best, last, got 'min'"):

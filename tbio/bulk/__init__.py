@@ -38,8 +38,8 @@ __all__ = ["Lane", "read"]
 
 #: A lane for each thread, which keeps its buffer and what it has learned.
 _OWN = threading.local()
-#: What one thread reads in one go: so many bytes. Of files below the second figure most of the time
-#: goes into Python, of which one thread runs at a time: more of them only stand in each other's way.
+#: What one thread reads in one go: so many bytes. Of files below the second figure most of the
+#: time goes into Python, of which one thread runs at a time: more would stand in each other's way.
 _BYTES_EACH = 1 << 24
 _SMALL = 1 << 19
 _ASKED = 16  # files whose sizes are asked for

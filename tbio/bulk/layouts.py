@@ -240,7 +240,9 @@ class Layouts:
         keys = lengths * MAX_BYTES + tag_ends
         sorts = self._sort_of[keys]
         if sorts.min() < 0:
-            for key in np.unique(keys[sorts < 0]).tolist():
+            # Asked for the places as well, numpy does not load its masked arrays to look for some.
+            fresh, _ = np.unique(keys[sorts < 0], return_index=True)
+            for key in fresh.tolist():
                 if len(self._sorts) < _MAX_SORTS:
                     self._sort_of[key] = len(self._sorts)
                     length, tag_end = divmod(key, MAX_BYTES)

@@ -29,22 +29,25 @@ from tbio.cli import (
     ls,
     plot,
     reduce,
+    remote,
     repair,
     show,
+    tail,
 )
 from tbio.cli.render import printable
 from tbio.errors import TbioError, TbioWarning
 
 COMMANDS = (
-    *(ls, show, cat, diff, plot),
+    *(ls, show, cat, tail, diff, plot),
     *(export, extract, reduce, hparams, best),
-    *(edit, import_, check, repair, completion),
+    *(edit, import_, remote, check, repair, completion),
 )
 #: What people come for, each in one line.
 JOBS = """\
 everyday jobs:
   tbio ls logs/                                       what there is
   tbio show logs/ --tags '*loss*'                     how it went, in the terminal
+  tbio tail logs/                                     new points as they come
   tbio export logs/ run.csv                           every scalar of every run in one file
   tbio plot logs/ loss.png --tags loss --smooth 0.6   a figure for the paper
   tbio reduce logs/ seeds.csv                         mean and deviation across seeds
@@ -54,10 +57,11 @@ everyday jobs:
   tbio diff before/ after/                            in what two logs differ
   tbio edit logs/ new/ --rename-tag old new           rename, drop, thin, merge
   tbio import history.csv logs/                       logs from CSV, JSON, W&B, MLflow
+  tbio remote logs/                                   what Keras's RemoteMonitor posts
   tbio check logs/; tbio repair logs/ sound/          what is damaged; save the rest
 
 Each command has examples: tbio COMMAND --help. --runs, --tags, --kinds and --steps select what to
-look at, wherever logs are read.
+look at; only check takes less (runs and tags), and repair everything.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done, but some of the data was damaged or could not
 be read."""

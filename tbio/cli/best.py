@@ -3,7 +3,8 @@
 A line a run and tag, the best run of a tag first. Tags whose name does not tell what is best (loss:
 the least, accuracy: the greatest) are left out unless --mode says it. With --patience also: the
 step at which early stopping would have ended the run, and the best step that it would have seen.
-OUT is a table: .csv, .tsv, .json or .parquet; - is the standard output, and gets CSV.
+OUT is a table: .csv, .tsv, .json or .parquet, and replaces a file that is there; - is the standard
+output, and gets CSV.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
     if wrong:
         source.say(wrong)
         return 2
-    logs = source.open_logs(arguments, kinds="scalars")
+    logs = source.load(source.open_logs(arguments, kinds="scalars"))
     if not any(one.scalars for one in logs.values()):
         source.check_tags(arguments, found=False)
         raise ValueError(f"{arguments.logs}: there are no scalars")

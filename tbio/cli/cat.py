@@ -18,6 +18,7 @@ EXAMPLES = """\
 examples:
   tbio cat logs/ | head
   tbio cat logs/ --tags loss --steps 100:110 | jq '.values[].value'
+  tbio cat logs/ --kinds texts --runs baseline
   tbio cat logs/run/events.out.tfevents.1 | grep session_log
 """
 
@@ -25,7 +26,9 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     source.add_selection(parser)
+    source.add_kinds(parser)
     source.add_steps(parser)
+    source.add_unverified(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -35,7 +38,9 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.logs,
         runs=source.patterns(arguments, "runs"),
         tags=source.patterns(arguments, "tags"),
+        kinds=arguments.kinds,
         steps=arguments.steps,
+        unverified=arguments.unverified,
         reports=reports,
     )
     found = False

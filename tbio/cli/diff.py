@@ -43,8 +43,10 @@ def run(arguments: argparse.Namespace) -> int:
     if not (arguments.rtol >= 0 and arguments.atol >= 0):
         source.say("--rtol, --atol: want 0 or more")
         return 2
-    a = source.open_logs(arguments)
-    b = source.open_logs(argparse.Namespace(**vars(arguments) | {"logs": arguments.other}))
+    a = source.load(source.open_logs(arguments))
+    b = source.load(
+        source.open_logs(argparse.Namespace(**vars(arguments) | {"logs": arguments.other}))
+    )
     found = tbio.diff(a, b, rtol=arguments.rtol, atol=arguments.atol)
     if not found.series and not found.differences:
         source.check_tags(arguments, found=False)

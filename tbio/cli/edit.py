@@ -60,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--drop-kinds",
         metavar="KIND",
         action="append",
+        choices=KINDS,
         default=[],
         help=f"{', '.join(KINDS)}; may be given again",
     )

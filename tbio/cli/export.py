@@ -5,10 +5,14 @@ The name of the file says what it becomes: .csv, .tsv, .json or .jsonl (.gz or .
 openpyxl, DuckDB duckdb and pyarrow, and zst zstandard where Python is older than 3.14. The last
 four hold several kinds in one file, the others one.
 
-Scalars are rows of run, tag, step, wall_time, value. Nothing is sampled, and logs may be larger
-than memory. Numbers are printed in the shortest form that reads back the same. The file appears
-under its name when it is complete; - and /dev/stdout get CSV as the logs are read. A terminal is
-shown what could steer it as \\x1b and the like.
+Scalars are rows of run, tag, step, wall_time, value. --kinds asks for other tables: of hparams,
+histograms, pr_curves, texts or tensors (tbio extract writes images and the like). Nothing is
+sampled, and logs may be larger than memory. Numbers are printed in the shortest form that reads
+back the same. In SQLite, the view points has the scalars with the names of runs and tags.
+
+The file appears under its name when it is complete, in the place of one that was there; - and
+/dev/stdout get CSV as the logs are read. A terminal is shown what could steer it as \\x1b and the
+like.
 """
 
 from __future__ import annotations

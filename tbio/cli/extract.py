@@ -3,7 +3,7 @@
 They come as OUT/<run>/<kind>/<tag>/<step>.<suffix>, as they stand in the log: images and audio
 untouched, texts as Markdown, meshes as PLY, graphs as text, tensors as .npy, embeddings as TSV.
 Names that no file system likes are changed. OUT/index.csv says of each file its run, tag, step and
-wall time.
+wall time. --tags also selects embeddings, by name or tag.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import json
 import tbio
 from tbio.cli import source
 from tbio.cli.render import count_of, short, size_of
-from tbio.errors import TagNotFoundError
 from tbio.extracts import INDEX, KINDS
 
 HELP = "write images, audio, texts, meshes, graphs, embeddings as files"
@@ -36,20 +35,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry it out; the exit code."""
-    # Embeddings have names of their own, which --tags does not know.
-    every = tuple(kind for kind in KINDS if kind != "embeddings" or not arguments.tags)
-    kinds = every if arguments.kinds is None else tuple(filter(KINDS.__contains__, arguments.kinds))
+    kinds = KINDS if arguments.kinds is None else tuple(filter(KINDS.__contains__, arguments.kinds))
     if not kinds:
         source.say(f"--kinds: want some of {', '.join(KINDS)}")
         return 2
-    logs = source.open_logs(arguments)
+    logs = source.open_logs(arguments, embeddings="embeddings" in kinds)
+    names = source.patterns(arguments, "tags")
     with source.progress(logs, "extracting") as progress:
-        report = tbio.extract(logs, arguments.out, kinds=kinds, progress=progress)
-    try:
-        source.check_tags(arguments, found=bool(report.files or report.skipped))
-    except TagNotFoundError as error:
-        source.say(str(error))
-        return 1
+        report = tbio.extract(logs, arguments.out, kinds=kinds, names=names, progress=progress)
+    found = bool(report.files or report.skipped)
+    more = [] if found else [name for several in logs.embeddings().values() for name in several]
+    source.check_tags(arguments, found, more=more if "embeddings" in kinds else ())
     for one in report.skipped[:_TOLD]:
         at = "" if one.step is None else f", step {one.step}"
         source.say(f"run {short(one.run)}, tag {short(one.tag)}{at}: skipped: {one.what}")

@@ -6,7 +6,8 @@ least and the greatest, each with its step.
 
 Without OUT, what is equal in all sessions is told once, and of the metrics there is the one to rank
 by. OUT is a table (.csv, .tsv, .json, .parquet) with everything, or a figure of parallel
-coordinates (.png, .svg, .pdf); - is the standard output, and gets CSV.
+coordinates (.png, .svg, .pdf), and replaces a file that is there; - is the standard output, and
+gets CSV.
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ from typing import get_args
 
 from tbio.cli import source, tables
 from tbio.cli.render import count_of, short
+from tbio.errors import TagNotFoundError
+from tbio.logdir import LogDir
 from tbio.optimum import Mode
 from tbio.ranking import At, hparams, hparams_of, metrics_of
+from tbio.selection import matcher
 from tbio.tables import Table
 
 HELP = "hyperparameters and metrics, ranked"
@@ -71,15 +75,17 @@ def run(arguments: argparse.Namespace) -> int:
     if wrong:
         source.say(wrong)
         return 2
-    logs = source.open_logs(arguments, kinds="scalars")  # hyperparameters come along
+    logs = source.load(source.open_logs(arguments, kinds="scalars"))  # hyperparameters come along
     table = hparams(
         logs,
         arguments.by,
         mode=arguments.mode,
         at=arguments.at,
-        metrics=arguments.metrics,
+        metrics=source.patterns(arguments, "metrics"),
         all_runs=arguments.all_runs,
     )
+    if len(table) and arguments.metrics:
+        _check_metrics(logs, table, arguments)
     if not len(table):
         raise ValueError(f"{arguments.logs}: no run has hyperparameters (--all-runs lists others)")
     if arguments.json:
@@ -89,6 +95,18 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         _write(table, arguments)
     return 0 if source.tell_all(logs) else 3
+
+
+def _check_metrics(logs: LogDir, table: Table, arguments: argparse.Namespace) -> None:
+    """Complain of --metrics that select nothing.
+
+    Raises:
+        TagNotFoundError: with the nearest names.
+    """
+    wanted = matcher(source.patterns(arguments, "metrics"), "metrics")
+    if not any(map(wanted, metrics_of(table))):
+        known = metrics_of(logs.hparams(all_runs=arguments.all_runs))
+        raise TagNotFoundError(", ".join(arguments.metrics), known, "the metrics of the sessions")
 
 
 def _write(table: Table, arguments: argparse.Namespace) -> None:

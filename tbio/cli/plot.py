@@ -13,9 +13,9 @@ import inspect
 import re
 import warnings
 from collections.abc import Callable
+from math import inf
 from typing import Any, get_args
 
-import tbio
 from tbio import plot
 from tbio.aggregates import Align, Centre
 from tbio.cli import source
@@ -30,6 +30,7 @@ from tbio.plot.horizontal import X
 from tbio.plot.projections import Method
 from tbio.plot.saving import format_of
 from tbio.plot.scalars import Labels
+from tbio.projector import asked_for
 from tbio.ranking import hparams, hparams_of, metrics_of
 from tbio.tables import Table
 
@@ -93,14 +94,19 @@ def _add_curves(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("--x", choices=get_args(X), help="what is across; relative and wall close pauses up")
     add("--smooth", type=float, metavar="0..1", help="as TensorBoard does it, the raw curve behind")
-    add("--group", choices=("folder", "all"), help="a line with a band for the runs of a folder")
-    add(
+    groups = group.add_mutually_exclusive_group()
+    groups.add_argument(
+        "--group",
+        choices=("folder", "all"),
+        help="a line with a band for the runs of a folder, or for all",
+    )
+    groups.add_argument(
         "--group-regex",
         metavar="REGEX",
         type=_regex,
         help="... for the runs of which it finds the same, such as '(.*)-seed'",
     )
-    add(
+    groups.add_argument(
         "--group-hparam",
         metavar="NAME",
         action="append",
@@ -128,6 +134,8 @@ def _pair(between: str) -> Callable[[str], tuple[float | None, float | None]]:
             first, second = (float(part) if part or between != ":" else None for part in parts)
         except ValueError:
             raise argparse.ArgumentTypeError(f"want A{between}B, got {text!r}") from None
+        if between == "x" and not (first and second and 0 < first < inf and 0 < second < inf):
+            raise argparse.ArgumentTypeError(f"want more than 0, got {text!r}")
         return first, second
 
     return pair
@@ -151,11 +159,11 @@ def run(arguments: argparse.Namespace) -> int:
         if terminal is not None:
             source.say(f"{arguments.out} is a terminal, which takes no figures")
             return 2
-    if arguments.of == "embeddings":  # which may be in folders without event files
-        logs = tbio.open(arguments.logs, runs=source.patterns(arguments, "runs"))
-    else:
-        kinds = "scalars" if arguments.of == "hparams" else arguments.of  # these come along
-        logs = source.open_logs(arguments, kinds=kinds)
+    # Hyperparameters come along, and embeddings are in files of their own.
+    kinds = {"hparams": "scalars", "embeddings": None}.get(arguments.of, arguments.of)
+    logs = source.load(
+        source.open_logs(arguments, kinds, embeddings=arguments.of in (None, "embeddings"))
+    )
     of = arguments.of or _found_in(logs, arguments)
     draw: Callable[..., Any] = getattr(plot, of)
     options, wrong = _options(arguments, draw, logs)
@@ -164,7 +172,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 2
     what: Any = logs
     if of == "embeddings":
-        options["names"] = arguments.tags
+        options["names"] = source.patterns(arguments, "tags")
     elif of == "hparams":
         what, options = _searched(logs, options)
     elif not any(len(getattr(run, of)) for run in logs.values()):
@@ -173,7 +181,8 @@ def run(arguments: argparse.Namespace) -> int:
     _save(figure, arguments)
     runs = {} if of == "embeddings" else logs
     complete = source.tell({name: run.report for name, run in runs.items()}, logs)
-    source.say(f"{count_of(len(figure.axes), 'panel')} of {of} drawn to {arguments.out}")
+    panels = sum(panel.get_label() != "<colorbar>" for panel in figure.axes)
+    source.say(f"{count_of(panels, 'panel')} of {of} drawn to {arguments.out}")
     return 0 if complete else 3
 
 
@@ -181,10 +190,11 @@ def _found_in(logs: LogDir, arguments: argparse.Namespace) -> str:
     """The kind to draw, of those that there are."""
     kinds = {info.kind for info in logs.tags()}
     found = [kind for kind in _OF_EVENTS if kind in kinds]
-    if not kinds:
-        source.check_tags(arguments, found=False)
-    if not found and logs.embeddings():
+    names = [] if found else [name for several in logs.embeddings().values() for name in several]
+    if any(map(asked_for(source.patterns(arguments, "tags")), names)):
         return "embeddings"
+    if not kinds:
+        source.check_tags(arguments, found=False, more=names)
     if not found:
         raise ValueError(
             f"{arguments.logs}: nothing there to draw: want {', '.join(_OF)}, "

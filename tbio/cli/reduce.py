@@ -1,9 +1,9 @@
 """Average runs, such as the seeds of an experiment: statistics by group, tag and step.
 
 OUT says what becomes of them: a table (.csv, .tsv, .json, .parquet), a figure (.png, .svg, .pdf),
-or event files in a new folder, a run for each group and statistic, which TensorBoard shows. - is
-the standard output, and gets CSV. Without OUT there is a line for each group and tag, about its
-last step.
+or event files in a new folder, a run for each group and statistic, which TensorBoard shows. A file
+that is there is replaced. - is the standard output, and gets CSV. Without OUT there is a line for
+each group and tag, about its last step.
 
 Each row says how many runs it is made of (count). Several points of a run at one step: the last one
 counts. NaN counts as not logged. std is that of a sample (divided by n - 1).
@@ -134,7 +134,7 @@ def run(arguments: argparse.Namespace) -> int:
     if wrong:
         source.say(wrong)
         return 2
-    logs = source.open_logs(arguments, kinds="scalars")
+    logs = source.load(source.open_logs(arguments, kinds="scalars"))
     reduction = reduce(
         logs,
         arguments.stats,

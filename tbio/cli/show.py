@@ -1,13 +1,13 @@
 """Show runs at a glance: each scalar's first, last, best, least and greatest value, and its course.
 
-A chart is drawn of what --chart asks for (a glob of tags, all runs in one chart), in the width of
-the terminal. What is best follows from the words of a tag (loss: the least), or from --mode.
+A chart is drawn of the tags that --chart asks for, as --tags would, all runs in one chart, in the
+width of the terminal. What is best follows from the words of a tag (loss: the least), or from
+--mode.
 """
 
 from __future__ import annotations
 
 import argparse
-import fnmatch
 import shutil
 import sys
 from collections.abc import Iterator
@@ -18,6 +18,7 @@ from tbio.cli import source
 from tbio.cli.render import columns, short
 from tbio.cli.tables import as_json
 from tbio.logdir import LogDir
+from tbio.selection import matcher
 from tbio.series import ScalarSeries
 from tbio.terminal_charts import Curve, chart, sparkline
 
@@ -64,13 +65,13 @@ def run(arguments: argparse.Namespace) -> int:
     if not 0 <= arguments.smooth <= 1:
         source.say(f"--smooth: want 0 to 1, got {arguments.smooth}")
         return 2
-    logs = source.open_logs(arguments, kinds="scalars")
+    logs = source.load(source.open_logs(arguments, kinds="scalars"))
     table = tbio.show(logs, mode=arguments.mode)
     source.check_tags(arguments, found=bool(len(table)))
     if arguments.json:
         print(as_json(table))
     else:
-        charted = list(_charted(logs, arguments.chart or []))
+        charted = list(_charted(logs, arguments))
         _print(logs, list(table))
         for tag in charted:
             _draw(logs, tag, arguments)
@@ -106,12 +107,13 @@ def _cell(value: Any) -> str:
     return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
-def _charted(logs: LogDir, globs: list[str]) -> Iterator[str]:
+def _charted(logs: LogDir, arguments: argparse.Namespace) -> Iterator[str]:
     tags = sorted({tag for run in logs.values() for tag in run.scalars})
-    for glob in globs:
-        found = [tag for tag in tags if tag == glob or fnmatch.fnmatchcase(tag, glob)]
+    for asked in arguments.chart or ():
+        one = source.patterns(argparse.Namespace(chart=[asked], regex=arguments.regex), "chart")
+        found = list(filter(matcher(one, "chart"), tags))
         if not found:
-            raise tbio.TagNotFoundError(glob, tags, "the scalars")
+            raise tbio.TagNotFoundError(asked, tags, "the scalars")
         yield from found
 
 

@@ -241,6 +241,12 @@ def say(words: str) -> None:
     print(f"tbio: {printable(words)}", file=sys.stderr)
 
 
+def load(logs: LogDir) -> LogDir:
+    """The logs, with all that was selected read, under a progress bar."""
+    with progress(logs, "reading") as told:
+        return logs.load(told)
+
+
 @contextmanager
 def progress(logs: LogDir | None, words: str) -> Iterator[Progress | None]:
     """A progress bar over the runs, if the standard error is a terminal.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +13,9 @@ from tbio.exports.report import ExportReport
 from tbio.extracts.files import Content, of_embedding, samples
 from tbio.extracts.names import Folders
 from tbio.logdir import LogDir
+from tbio.projector import Embedding, asked_for
 from tbio.run import Run, RunReport
+from tbio.selection import Selection
 from tbio.series import Series
 
 __all__ = ["KINDS", "ExtractReport", "Extracted", "Skipped", "extract"]
@@ -78,6 +80,7 @@ def extract(
     destination: str | os.PathLike[str],
     *,
     kinds: tuple[str, ...] = KINDS,
+    names: Selection = None,
     progress: Progress | None = None,
 ) -> ExtractReport:
     """Write images, audio, video, texts, meshes, graphs, tensors and embeddings as files.
@@ -97,6 +100,8 @@ def extract(
         logs: what to extract; the selection of `tbio.open` is the selection here.
         destination: a folder that is not there yet, or is empty.
         kinds: of `KINDS`.
+        names: which embeddings, by the whole name or by the tag: "words" takes "words:00007". They
+            may be in folders without event files.
         progress: called with the name of each run when it is done.
 
     Raises:
@@ -112,6 +117,7 @@ def extract(
     unknown = sorted(set(kinds).difference(KINDS))
     if unknown:
         raise ValueError(f"kinds: {unknown} cannot be extracted; there are {', '.join(KINDS)}")
+    wanted = asked_for(names)
     root = Path(destination)
     root.mkdir(parents=True, exist_ok=True)
     if any(root.iterdir()):
@@ -121,7 +127,7 @@ def extract(
     for name, run in logs.items():
         for kind in kinds:
             if kind == "embeddings":
-                _extract_embeddings(run, root, folders, report)
+                _extract_embeddings(run, wanted, root, folders, report)
             else:
                 for tag, series in getattr(run, kind).items():
                     folder = folders.of(name, kind, tag)
@@ -129,6 +135,10 @@ def extract(
         report.runs[name] = run.report
         if progress is not None:
             progress(name)
+    if "embeddings" in kinds:
+        for name, found in logs.embeddings().items():
+            if name not in logs:  # a folder without event files
+                _write_embeddings(name, found, wanted, root, folders, report)
     _write_index(root, report.files)
     return report
 
@@ -158,25 +168,42 @@ def _extract_series(
             )
 
 
-def _extract_embeddings(run: Run, root: Path, folders: Folders, report: ExtractReport) -> None:
+def _extract_embeddings(
+    run: Run,
+    wanted: Callable[[str], bool],
+    root: Path,
+    folders: Folders,
+    report: ExtractReport,
+) -> None:
     try:
         found = run.embeddings
     except (DecodeError, OSError) as error:
         report.skipped.append(Skipped(run.name, "embeddings", "", None, str(error)))
         return
+    _write_embeddings(run.name, found, wanted, root, folders, report)
+
+
+def _write_embeddings(
+    run: str,
+    found: Mapping[str, Embedding],
+    wanted: Callable[[str], bool],
+    root: Path,
+    folders: Folders,
+    report: ExtractReport,
+) -> None:
     for tag, embedding in found.items():
-        folder = folders.of(run.name, "embeddings", tag)
+        if not wanted(tag):
+            continue
+        folder = folders.of(run, "embeddings", tag)
         try:
             for name, content in of_embedding(embedding):
                 path = f"{folder}/{name}.{content.suffix}"
                 _write(root, path, content)
                 size = len(content.data)
-                report.files.append(
-                    Extracted(run.name, "embeddings", tag, None, None, 0, path, size)
-                )
+                report.files.append(Extracted(run, "embeddings", tag, None, None, 0, path, size))
         except (DecodeError, OSError) as error:
             what = error.what if isinstance(error, DecodeError) else str(error)
-            report.skipped.append(Skipped(run.name, "embeddings", tag, None, what))
+            report.skipped.append(Skipped(run, "embeddings", tag, None, what))
 
 
 def _write(root: Path, path: str, content: Content) -> None:

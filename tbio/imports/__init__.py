@@ -24,8 +24,8 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Callable
-from typing import Literal, TypeAlias, get_args
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeAlias, get_args
 
 from tbio.imports import json_files, mlflow_runs, table_files, wandb_runs
 from tbio.imports.report import ImportedRun, ImportReport, Skipped
@@ -49,10 +49,12 @@ _BY_SUFFIX: dict[str, Format] = {
     ".sqlite3": "mlflow",
 }
 _TRAINER_STATE = "trainer_state.json"
+#: What stands for the path of a source that is none.
+_MAPPING = "the mapping"
 
 
 def import_logs(
-    source: str | os.PathLike[str],
+    source: str | os.PathLike[str] | Mapping[str, Any],
     destination: str | os.PathLike[str],
     *,
     format: Format | None = None,
@@ -67,7 +69,8 @@ def import_logs(
     row and file.
 
     Args:
-        source: a file or a folder, on a local disk.
+        source: a file or a folder, on a local disk; or what a JSON file may hold: a mapping of tags
+            to lists of values, such as ``model.fit(...).history``, or one with a ``log_history``.
         destination: a folder, which must not exist or be empty.
         format: None tells it by the source's name and content. Of a folder of files it chooses
             those of one format.
@@ -95,15 +98,22 @@ def import_logs(
     """
     if format is not None and format not in get_args(Format):
         raise ValueError(f"format: want one of {', '.join(get_args(Format))}, got {format!r}")
-    path, into = os.fspath(source), os.fspath(destination)
-    os.stat(path)
-    found = _found(path, format)
+    into = os.fspath(destination)
+    if isinstance(source, Mapping):
+        found = [_Source(_MAPPING, "json", ".")]
+    else:
+        path = os.fspath(source)
+        os.stat(path)
+        found = _found(path, format)
     target = Target(into, double_precision)
     job = _Job(target, step, wall_time)
     try:
         for one in found:
             try:
-                job.add(one)
+                if isinstance(source, Mapping):
+                    job.add_json(source, one)
+                else:
+                    job.add(one)
             except ValueError as error:  # of a folder the rest is imported
                 if len(found) == 1:
                     raise
@@ -208,7 +218,7 @@ class _Job:
 
     def add(self, source: _Source) -> None:
         target, path = self._target, source.path
-        rows = Rows(target, path, source.run, _stem(path), self._step, self._wall_time)
+        rows = self._rows(source)
         if source.format in ("csv", "tsv"):
             table_files.add_separated(path, rows, target, "\t" if source.format == "tsv" else ",")
         elif source.format == "jsonl":
@@ -216,7 +226,7 @@ class _Job:
         elif source.format == "parquet":
             table_files.add_parquet(path, rows)
         elif source.format == "json":
-            self._add_json(source, rows)
+            self.add_json(json_files.loaded(path), source)
         elif source.format == "wandb":
             self._add_wandb(path)
         elif os.path.isdir(path):
@@ -225,6 +235,10 @@ class _Job:
             mlflow_runs.add_database(path, target)
         else:
             raise ValueError(f"{path}: no database of MLflow")
+
+    def _rows(self, source: _Source) -> Rows:
+        stem = _stem(source.path)
+        return Rows(self._target, source.path, source.run, stem, self._step, self._wall_time)
 
     def _add_wandb(self, path: str) -> None:
         if os.path.isdir(path):
@@ -236,16 +250,15 @@ class _Job:
         else:
             raise ValueError(f"{path}: no transaction log of W&B")
 
-    def _add_json(self, source: _Source, rows: Rows) -> None:
+    def add_json(self, data: Any, source: _Source) -> None:
         target, path = self._target, source.path
-        data = json_files.loaded(path)
         form = json_files.form_of(data)
         if form == "history":
             json_files.add_history(data, target, source.run, path)
         elif form == "trainer_state":
             json_files.add_trainer_state(data, target, source.run, path)
         elif form == "rows":
-            json_files.add_rows(data, rows)
+            json_files.add_rows(data, self._rows(source))
         elif form == "series":
             json_files.add_series(data, target, source.run, _stem(path), path)
         else:

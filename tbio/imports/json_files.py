@@ -47,7 +47,7 @@ def form_of(data: Any) -> Form | None:
             return "trainer_state"
         if isinstance(data.get("history"), Mapping):
             data = data["history"]
-        is_history = bool(data) and all(isinstance(one, list) for one in data.values())
+        is_history = bool(data) and all(isinstance(one, (list, tuple)) for one in data.values())
         return "history" if is_history else None
     if isinstance(data, list) and data:
         if all(isinstance(one, Mapping) for one in data):
@@ -64,7 +64,7 @@ def add_history(data: Any, target: Target, run: str, path: str) -> None:
     given = whole.get("epoch")
     epochs = given if isinstance(given, list) else []
     for tag, values in whole["history"].items():
-        for place, cell in enumerate(values if isinstance(values, list) else ()):
+        for place, cell in enumerate(values if isinstance(values, (list, tuple)) else ()):
             try:
                 step = step_of(epochs[place]) if place < len(epochs) else place
                 value = number_of(cell)

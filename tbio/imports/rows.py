@@ -171,13 +171,13 @@ def flattened(row: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 
 
 def number_of(cell: Any) -> float | None:
-    """A cell as a number; None where it is empty.
+    """A cell as a number; None where it is empty, or NA.
 
     Raises:
         NoNumberError: it holds something else.
 
-    >>> number_of("0.5"), number_of(True), number_of("NaN"), number_of(" ")
-    (0.5, 1.0, nan, None)
+    >>> number_of("0.5"), number_of(True), number_of("NaN"), number_of(" "), number_of("NA")
+    (0.5, 1.0, nan, None, None)
     """
     if cell is None:
         return None
@@ -187,7 +187,7 @@ def number_of(cell: Any) -> float | None:
         except OverflowError:
             raise NoNumberError("an integer beyond a double") from None
     if isinstance(cell, str):
-        if not cell.strip():
+        if cell.strip() in ("", "NA"):  # as Keras's CSVLogger has it
             return None
         lower = cell.strip().lower()
         if lower in ("true", "false"):

@@ -12,8 +12,8 @@ from tbio.errors import NotFoundError
 from tbio.logdir import LogDir
 from tbio.plot import style
 from tbio.plot.projections import Method, projected
-from tbio.projector import Embedding
-from tbio.selection import Selection, matcher
+from tbio.projector import Embedding, asked_for
+from tbio.selection import Selection
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,7 +48,8 @@ def embeddings(
 
     Args:
         logs: where the embeddings are (`LogDir.embeddings`).
-        names: which of them; see `tbio.selection.matcher`.
+        names: which of them, by the whole name or by the tag: "words" takes "words:00007"; a glob,
+            a compiled regex, a list of those, or a callable.
         method: "pca"; "tsne", which needs scikit-learn, or "umap", which needs umap-learn.
         color: a column of the metadata; by default the first one that has few values.
         label: the column of the labels; by default the first one.
@@ -61,7 +62,7 @@ def embeddings(
 
     Raises:
         ValueError: no embeddings; too many panels; another method.
-        NotFoundError: no such column in the metadata.
+        NotFoundError: none of these names; no such column in the metadata.
         MissingExtraError: scikit-learn or umap-learn is not installed.
         DecodeError: points or metadata that cannot be read.
 
@@ -76,13 +77,16 @@ def embeddings(
         raise ValueError(f"method: want one of {', '.join(get_args(Method))}, got {method!r}")
     if most < 1:
         raise ValueError(f"most: want at least one point, got {most}")
-    wanted = matcher(names, "names")
-    found = {
+    every = {
         (run, name): one
         for run, several in logs.embeddings().items()
         for name, one in several.items()
-        if wanted(name)
     }
+    wanted = asked_for(names)
+    found = {at: one for at, one in every.items() if wanted(at[1])}
+    if every and not found:
+        asked = ", ".join(map(str, names)) if isinstance(names, list) else names
+        raise NotFoundError(asked, {name for _, name in every}, "the embeddings")
     # Keras also names those that are in checkpoints: where there are others, these are drawn.
     found = {name: one for name, one in found.items() if one.config.tensor_path} or found
     panels = style.panels(len(found), axes, "embedding", size=size, columns=columns, head=title)

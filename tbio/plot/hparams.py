@@ -205,7 +205,7 @@ def _lines(panel: Axes, scales: list[_Scale], values: Doubles, best: int | None)
 def _axes(panel: Axes, scales: list[_Scale], names: Sequence[str]) -> None:
     from matplotlib.patheffects import AbstractPathEffect, withStroke
 
-    halo: list[AbstractPathEffect] = [withStroke(linewidth=2, foreground="white")]
+    halo: list[AbstractPathEffect] = [withStroke(linewidth=3, foreground="white")]
     for at, scale in enumerate(scales):
         panel.plot([at, at], [0, 1], color=style.GREY, linewidth=0.8, zorder=1, clip_on=False)
         for place, name in scale.ticks:

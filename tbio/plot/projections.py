@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -49,7 +50,10 @@ def projected(points: Doubles, method: Method = "pca", seed: int = 0) -> tuple[D
         umap = require("umap")
         few, names = points, ["UMAP 1", "UMAP 2"]
         model = umap.UMAP(n_neighbors=min(15, len(points) - 1), random_state=seed)
-    return np.asarray(model.fit_transform(few), np.float64), names
+    with warnings.catch_warnings():
+        # UMAP warns that it takes one thread, the seed being given.
+        warnings.filterwarnings("ignore", message="n_jobs value")
+        return np.asarray(model.fit_transform(few), np.float64), names
 
 
 def principal(points: Doubles, number: int) -> tuple[Doubles, list[float]]:

@@ -322,8 +322,10 @@ def _name(panel: Axes, lines: list[_Line], labels: Labels) -> None:
 
     if labels == "ends":
         ends = []
+        left, right = sorted(panel.get_xlim())
         for line in lines:
-            known = np.flatnonzero(np.isfinite(line.x) & np.isfinite(line.y))
+            seen = (left <= line.x) & (line.x <= right)
+            known = np.flatnonzero(seen & np.isfinite(line.y))
             if len(known):
                 at = known[line.x[known].argmax()]
                 ends.append(End(line.x[at], line.y[at], line.name, line.look.color))

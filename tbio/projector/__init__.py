@@ -17,6 +17,7 @@ read.
 from __future__ import annotations
 
 from tbio.projector.config import CONFIG_NAME, find
+from tbio.projector.naming import asked_for
 from tbio.projector.reading import Embedding, read
 from tbio.projector.writing import MAX_SPRITE_PIXELS, TSV_NUMBERS, Prepared, prepare, write
 
@@ -26,6 +27,7 @@ __all__ = [
     "TSV_NUMBERS",
     "Embedding",
     "Prepared",
+    "asked_for",
     "find",
     "prepare",
     "read",

@@ -1,0 +1,32 @@
+"""The names of Keras's callback: which log goes to which run, under which tag.
+
+Those of keras/src/callbacks/tensorboard.py (``_log_epoch_metrics``, ``_log_weights``).
+"""
+
+from __future__ import annotations
+
+TRAIN, VALIDATION = "train", "validation"
+#: Where ``keras.callbacks.RemoteMonitor`` posts to by default, and in which field.
+REMOTE_PORT, REMOTE_PATH, REMOTE_FIELD = 9000, "/publish/epoch/end/", "data"
+
+_OF_VALIDATION = "val_"
+
+
+def epoch_place(log: str) -> tuple[str, str]:
+    """The run and the tag of what Keras logs of an epoch.
+
+    >>> epoch_place("loss"), epoch_place("val_loss")
+    (('train', 'epoch_loss'), ('validation', 'epoch_loss'))
+    """
+    if log.startswith(_OF_VALIDATION):
+        return VALIDATION, f"epoch_{log[len(_OF_VALIDATION) :]}"
+    return TRAIN, f"epoch_{log}"
+
+
+def tag_of(path: str) -> str:
+    """A variable's path as a tag.
+
+    >>> tag_of("net/dense:0")
+    'net/dense_0'
+    """
+    return path.replace(":", "_")
