@@ -306,11 +306,13 @@ class RecordFileReader:
         passed = 0  # records that are not verified, in that
         with self.opened(state) as raw:
             behind, self._behind = self._behind, None
-            if not report.records and self._dialect is None:
-                # What was damage may turn out to be a dialect by what was written since.
+            if not report.records:
+                # What was damage may turn out to be a dialect by what was written since, or what
+                # seemed to be one a part of the first record.
                 report.settled.clear()
-                report.unlisted_damages = report.unlisted_bytes = 0
-                self._resume, behind = 0, None
+                report.unlisted_damages = report.unlisted_bytes = report.unverified_records = 0
+                report.unverified = ""
+                self._resume, self._dialect, behind = 0, None, None
             stream = Stream(raw, state.size, self._resume)
             report.compression = stream.compression
             decoder = RecordDecoder(

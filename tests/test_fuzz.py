@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import pytest
 from builders import series
+from crc32c import crc32c
 from fuzzing import records, seeds
 from fuzzing.mutations import Mutator
 from fuzzing.targets import TARGETS
@@ -141,6 +142,23 @@ def test_what_is_lost_does_not_depend_on_when_the_file_is_read() -> None:
     for cut in range(1, len(data)):
         report = followed(data, cut)
         assert (report.events, report.lost_bytes) == (2, at_once.lost_bytes), cut
+
+
+def test_what_seems_to_be_a_dialect_inside_of_a_record_that_is_not_whole_yet() -> None:
+    """Records without the mask in the payload of a file's first record, while that is written."""
+    inner = [Event(step=step, file_version="x" * 40).SerializeToString() for step in range(3)]
+    sound = encode_record(Event(step=1, file_version="brain.Event:2").SerializeToString())
+    data = encode_record(b"\xff" * 20 + b"".join(map(unmasked, inner)) + b"\xff" * 200) + sound
+    for cut in range(1, len(data)):
+        report = followed(data, cut)
+        assert (report.records, report.events, report.unverified_records) == (2, 1, 0), cut
+
+
+def unmasked(payload: bytes) -> bytes:
+    """A record with checksums as they are."""
+    length = struct.pack("<Q", len(payload))
+    crcs = [struct.pack("<I", crc32c(part)) for part in (length, payload)]
+    return length + crcs[0] + payload + crcs[1]
 
 
 # What the fuzzer itself is worth.
