@@ -271,6 +271,7 @@ class _Sort:
         self._last = np.uint64((1 << 8 * (length - 8 * (self._count - 1))) - 1)
         self._tag_mask = _words(b"\xff" * tag_end)
         self._layouts: list[Layout] = []
+        self._hashes: list[int] = []  # of their tags
         self._table = _Table([], [], self._count)
         self._hopeless: set[int] = set()  # hashes of tags that no layout could be learned of
 
@@ -299,8 +300,9 @@ class _Sort:
     def _look_up(self, words: Words, rows: Longs, found: list[Found]) -> tuple[Words, Longs]:
         """Add what fits one of many layouts; the messages and rows of the others."""
         if len(self._table) != len(self._layouts):
-            hashes = [int(self._hash(one.fixed.reshape(1, -1))[0]) for one in self._layouts]
-            self._table = _Table(self._layouts, hashes, self._count)
+            new = self._layouts[len(self._hashes) :]
+            self._hashes += [int(self._hash(one.fixed.reshape(1, -1))[0]) for one in new]
+            self._table = _Table(self._layouts, self._hashes, self._count)
         which = self._table.find(words, self._hash(words))
         order = np.argsort(
             which.astype(np.int16 if len(self._layouts) < 2**15 else np.int64), kind="stable"
