@@ -19,6 +19,7 @@ that decide.
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -38,6 +39,7 @@ MAX_BYTES = MAX_ROW
 _FEW = 3
 #: What does not pay: so many layouts learned in one go that fit hardly any message but their own.
 _TRIALS, _ROWS_EACH = 64, 1.5
+_MOST_OF_A_TAG = 32  # layouts: each message of the tag may be compared with all of them
 _FAILURES = 4  # messages that cannot be learned, before the rest of their sort has to wait
 _MAX_HOPELESS = 1 << 10
 _MAX_SORTS = 1 << 14
@@ -273,6 +275,7 @@ class _Sort:
         self._layouts: list[Layout] = []
         self._hashes: list[int] = []  # of their tags
         self._table = _Table([], [], self._count)
+        self._of_tag: Counter[int] = Counter()  # layouts learned, by hashes of tags
         self._hopeless: set[int] = set()  # hashes of tags that no layout could be learned of
 
     def find(self, buffer: Buffer, begins: Longs, rows: Longs, found: list[Found]) -> Longs:
@@ -339,6 +342,8 @@ class _Sort:
             while len(own_rows) and tag not in self._hopeless and failed < _FAILURES:
                 if learned >= _TRIALS and matched < _ROWS_EACH * learned:
                     break
+                if self._of_tag[tag] >= _MOST_OF_A_TAG:
+                    break
                 layout = learn(own[0].astype("<u8").tobytes()[: self._length], self._tag_end)
                 before = len(own_rows)
                 if layout is not None:
@@ -349,6 +354,7 @@ class _Sort:
                         self._hopeless.add(tag)
                     break
                 learned += 1
+                self._of_tag[tag] += 1
                 matched += before - len(own_rows)
                 self._layouts.append(layout)
                 self._tags.add(layout.tag)
