@@ -56,6 +56,7 @@ START = Odd("start", step=30)
 
 # Who reads.
 
+_BUFFERS_EACH = 300  # that a log takes at most: one of a megabyte is no better by 256 bytes each
 _HAND_OVERS = 40  # from thread to thread, in one test: each may take milliseconds
 
 
@@ -66,6 +67,7 @@ def compare(
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "events.out.tfevents.1")
         Path(path).write_bytes(data)
+        buffer_bytes = max(buffer_bytes, len(data) // _BUFFERS_EACH)
         in_advance = in_advance and len(data) < _HAND_OVERS * buffer_bytes
         pair = Pair(
             lambda: LocalFile(path), wanted, buffer_bytes=buffer_bytes, in_advance=in_advance
