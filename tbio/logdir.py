@@ -27,6 +27,7 @@ from tbio.following import NewPoint
 from tbio.kinds import layout
 from tbio.kinds.layout import Layout
 from tbio.lock import Lock
+from tbio.names import count_of
 from tbio.projector import Embedding
 from tbio.proto.event_pb2 import Event
 from tbio.record_file import (
@@ -498,7 +499,7 @@ class LogDir(Mapping[str, Run]):
             rows.append([run.name, len(run.files), *(_glance(run) if quickly else [])])
         more = len(self) - len(rows)
         name = ", ".join(str(root.at) for root in self._roots[:_SHOWN_SOURCES])
-        return notebook.title(name, f"{len(self)} runs") + notebook.table(
+        return notebook.title(name, count_of(len(self), "run")) + notebook.table(
             head, rows, f"and {more} more runs" if more else ""
         )
 

@@ -1,4 +1,7 @@
-"""Names that a log may choose freely, and how they are shown: any length, any mark may come."""
+"""Names that a log may choose freely, and how they are shown: any length, any mark may come.
+
+And counts, which are told beside them.
+"""
 
 from __future__ import annotations
 
@@ -58,3 +61,12 @@ def cell(value: Any) -> str:
         return f"{value:.0f}" if 1e6 <= abs(value) < 1e15 else f"{value:.6g}"
     text = printable(str(value)[:200])
     return text if len(text) <= _CELL_WIDTH else f"{text[: _CELL_WIDTH - 3]}..."
+
+
+def count_of(count: int, noun: str) -> str:
+    """A count with its noun.
+
+    >>> count_of(1, "file"), count_of(1200, "file")
+    ('1 file', '1,200 files')
+    """
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")

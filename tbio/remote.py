@@ -144,6 +144,8 @@ class Receiver:
         path: what ``RemoteMonitor`` was given as its ``path``.
         field: and as its ``field``.
         on_post: called with each `Post` that was taken, one at a time.
+        on_refusal: called with the words that a client was answered whose post was not taken, one
+            at a time; ``RemoteMonitor`` itself does not look at them.
         on_error: what to do when the disk refuses; see `tbio.SummaryWriter`.
 
     Attributes:
@@ -177,6 +179,7 @@ class Receiver:
         path: str = REMOTE_PATH,
         field: str = REMOTE_FIELD,
         on_post: Callable[[Post], object] | None = None,
+        on_refusal: Callable[[str], object] | None = None,
         on_error: OnError = "warn",
     ) -> None:
         self.log_dir = os.fspath(log_dir)
@@ -184,12 +187,16 @@ class Receiver:
         self._path = "/" + path.strip("/")
         self._field = field
         self._on_post = on_post
+        self._on_refusal = on_refusal
         self._on_error = on_error
         self._lock = threading.Lock()
         self._writers: dict[str, SummaryWriter] = {}
         self._tags: set[tuple[str, str]] = set()
         self._closed = False
-        self._server = _Server(host, port, self)
+        try:
+            self._server = _Server(host, port, self)
+        except OSError as error:  # which does not say what it is about
+            raise OSError(error.errno, error.strerror, f"{host}:{port}") from error
         self.port: int = self._server.server_address[1]
         self.root = f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
@@ -238,6 +245,12 @@ class Receiver:
             if self._on_post is not None:
                 self._on_post(post)
         return post
+
+    def refused(self, words: str) -> None:
+        """Tell of a post that was not taken, as the server does."""
+        if self._on_refusal is not None:
+            with self._lock:
+                self._on_refusal(words)
 
     def _run_of(self, path: str) -> str:
         """The training's name, in front of the path that is posted to."""
@@ -317,12 +330,16 @@ class _Handler(BaseHTTPRequestHandler):
             kind = self.headers.get("Content-Type", "")
             post = self.server.receiver.receive(self.path, body, kind)
         except RefusedError as error:
-            self._answer(error.status, str(error))
+            self._refuse(error.status, str(error))
         except (OSError, TbioError) as error:
-            self._answer(HTTPStatus.INTERNAL_SERVER_ERROR, f"not written: {error}")
+            self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, f"not written: {error}")
         else:
             left_out = f"; no numbers: {', '.join(post.left_out)}" if post.left_out else ""
             self._answer(HTTPStatus.OK, f"epoch {post.epoch} taken{left_out}")
+
+    def _refuse(self, status: HTTPStatus, words: str) -> None:
+        self.server.receiver.refused(words)
+        self._answer(status, words)
 
     def do_GET(self) -> None:
         self._answer(HTTPStatus.METHOD_NOT_ALLOWED, "want POST")
@@ -345,7 +362,11 @@ class _Handler(BaseHTTPRequestHandler):
                     HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"want at most {MOST_BYTES} bytes"
                 )
             raise RefusedError(HTTPStatus.FORBIDDEN, "not from a page in a browser")
-        body = self.rfile.read(size)
+        try:
+            body = self.rfile.read(size)
+        except TimeoutError as error:
+            words = f"waited too long for a body of {size} bytes"
+            raise RefusedError(HTTPStatus.REQUEST_TIMEOUT, words) from error
         if len(body) < size:
             raise _bad(f"want a body of {size} bytes, got {len(body)}")
         return body

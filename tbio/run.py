@@ -37,7 +37,7 @@ from tbio.kinds.image import Image
 from tbio.kinds.layout import Layout
 from tbio.kinds.pr_curve import PrCurve
 from tbio.lock import Lock
-from tbio.names import brief
+from tbio.names import brief, count_of
 from tbio.places import Places
 from tbio.projector import Embedding
 from tbio.proto.event_pb2 import Event
@@ -188,7 +188,7 @@ class SeriesMap(Mapping[str, S_co], Generic[S_co]):
 
     def _repr_html_(self) -> str:
         """A row for each of the first series, for notebooks."""
-        return notebook.title(self._what, f"{len(self)} tags") + self._table()
+        return notebook.title(self._what, count_of(len(self), "tag")) + self._table()
 
     def _table(self) -> str:
         head = ["tag", "points", "last step"]
@@ -317,7 +317,7 @@ class Run:
     def _repr_html_(self) -> str:
         """Its tags, kind by kind, for notebooks. Reads the run."""
         tags = self.tags
-        shown = notebook.title(self.name, f"run with {len(self.files)} event files")
+        shown = notebook.title(self.name, f"run with {count_of(len(self.files), 'event file')}")
         rows = ([kind, len(own), ", ".join(own[:_SHOWN_TAGS])] for kind, own in tags.items())
         kinds = notebook.table(["kind", "tags", "first of them"], rows)
         return shown + kinds + (self.scalars._table() if self.scalars else "")

@@ -13,7 +13,7 @@ from tbio import migration, notebook, tensor
 from tbio.errors import DamageError, DecodeError
 from tbio.kinds import mesh
 from tbio.kinds.mesh import Mesh
-from tbio.names import brief
+from tbio.names import brief, count_of
 from tbio.optimum import Mode, best
 from tbio.places import Places
 from tbio.proto.event_pb2 import Event
@@ -101,7 +101,7 @@ class Series:
         """What is to be known at a glance."""
         if not len(self):
             return ["no points"]
-        return [f"{len(self)} points", f"steps {self.steps.min()} to {self.steps.max()}"]
+        return [count_of(len(self), "point"), f"steps {self.steps.min()} to {self.steps.max()}"]
 
     @property
     def relative_times(self) -> npt.NDArray[np.float64]:

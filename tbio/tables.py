@@ -19,7 +19,7 @@ import numpy.typing as npt
 from tbio import notebook
 from tbio.errors import NotFoundError, TbioError
 from tbio.extras import require
-from tbio.names import cell
+from tbio.names import cell, count_of
 from tbio.series import ScalarSeries, joined
 
 if TYPE_CHECKING:
@@ -142,7 +142,9 @@ class Table:
 
     def _repr_html_(self) -> str:
         """The first and last rows, for notebooks."""
-        return notebook.title(type(self).__name__, f"{len(self)} rows") + _shown(self.columns)
+        return notebook.title(type(self).__name__, count_of(len(self), "row")) + _shown(
+            self.columns
+        )
 
     def to_pandas(self) -> pandas.DataFrame:
         """A DataFrame of these columns.
@@ -350,7 +352,7 @@ class ScalarTable:
 
     def _repr_html_(self) -> str:
         """The first and last rows, for notebooks."""
-        facts = f"{len(self)} rows of {len(self.series)} series"
+        facts = f"{count_of(len(self), 'row')} of {len(self.series)} series"
         columns = {name: getattr(self, name) for name in ("run", "tag", "step", "wall_time")}
         return notebook.title("ScalarTable", facts) + _shown({**columns, "value": self.value})
 
@@ -520,7 +522,8 @@ class WideTable:
 
     def _repr_html_(self) -> str:
         """The first and last rows, for notebooks."""
-        facts = f"{len(self)} rows of {len(self.pieces)} tags by {self.index}"
+        tags = count_of(len(self.pieces), "tag")
+        facts = f"{count_of(len(self), 'row')} of {tags} by {self.index}"
         first = itertools.islice(self.pieces.values(), _SHOWN_COLUMNS)
         columns = [self.run, self.at, *map(self._column, first)]
         names = self.names()

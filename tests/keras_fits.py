@@ -224,6 +224,36 @@ def odd(folder: Path) -> None:
     )
     model.fit(both, GOOD, epochs=1, verbose=0, callbacks=[callback])
 
+    # a class of its own that is made of inputs and outputs; embeddings inside, two of one name
+    class Places(keras.layers.Layer):  # type: ignore[misc]
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            self.words = layers.Embedding(len(WORDS), 2, name="words")
+            self.places = layers.Embedding(12, 2, name="places")
+
+        def call(self, x: Any) -> Any:
+            return self.words(x) + self.places(keras.ops.arange(12))
+
+    class Made(keras.Model):  # type: ignore[misc]
+        def __init__(self) -> None:
+            given = keras.Input((12,), name="given")
+            other = keras.Sequential([layers.Embedding(len(WORDS), 2, name="words")], name="other")
+            joined = layers.Add(name="add")([Places(name="inner")(given), other(given)])
+            flat = layers.Flatten(name="flat")(joined)
+            super().__init__(given, layers.Dense(1, name="end")(flat), name="made")
+
+    made = Made()
+    made.compile("sgd", "mse")
+    callback = tbio.keras.TensorBoard(
+        folder / "made", 1, embeddings_freq=1, grads_data=(TEXTS, GOOD, None)
+    )
+    options["callbacks"] = [callback]
+    made.fit(TEXTS, GOOD, epochs=1, **options)
+    # compiled anew with less to learn, and another loss
+    made.get_layer("other").trainable = False
+    made.compile("sgd", lambda true, guess: 0.0 * keras.ops.mean(guess, axis=-1))
+    made.fit(TEXTS, GOOD, epochs=2, initial_epoch=1, **options)
+
     # nothing that is wrong with logging ends a training
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -236,6 +266,17 @@ def odd(folder: Path) -> None:
             embeddings_metadata="missing.tsv",
         )
         text_model().fit(TEXTS, GOOD, epochs=2, verbose=0, callbacks=[bad])
+        none = tbio.keras.TensorBoard(folder / "none", embeddings_freq=1)
+        model = keras.Sequential([keras.Input((12,)), layers.Dense(1)])
+        model.compile("sgd", "mse")
+        model.fit(TEXTS, GOOD, epochs=2, verbose=0, callbacks=[none])
+        lost = tbio.keras.TensorBoard(
+            folder / "lost",
+            embeddings_freq=1,
+            embeddings_layer_names=["flat", "places"],
+            embeddings_data=TEXTS,
+        )
+        made.fit(TEXTS, GOOD, verbose=0, callbacks=[lost])
     print(json.dumps([str(one.message) for one in caught if one.category is TbioWarning]))
 
 

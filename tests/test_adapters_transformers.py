@@ -105,6 +105,17 @@ def test_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run.startswith("runs/")
 
 
+def test_what_comes_after_the_training_is_in_the_run(tmp_path: Path) -> None:
+    """The library's own callback has forgotten then which writer it was given."""
+    from tbio.adapters.transformers import TensorBoardCallback
+
+    callback: Any = TensorBoardCallback(tbio.SummaryWriter(tmp_path / "own"))
+    drive(callback, tmp_path / "rest")
+    callback.tb_writer.close()
+    assert Log(tmp_path).scalars()["own"]["eval/f1"] == [(3, 1.0), (4, 2.0)]
+    assert not (tmp_path / "rest").exists()
+
+
 def test_a_trial_of_a_search(tmp_path: Path) -> None:
     from tbio.adapters.transformers import TensorBoardCallback
 

@@ -201,8 +201,16 @@ def test_gradients_are_what_the_training_goes_by(backend: str, tmp_path: Path) -
 def test_models_and_trainings_of_all_kinds(backend: str, tmp_path: Path) -> None:
     warned = fitted(backend, "odd", tmp_path)
     # of what was wrong each thing is told once, and the rest is logged
-    begins = ("no gradients: ", "no activations: ", "the embedding 'words': no labels: ")
-    assert [any(one.startswith(begin) for begin in begins) for one in warned] == [True] * 3
+    begins = (
+        "no gradients: ",
+        "no activations: ",
+        "the embedding 'words': no labels: ",
+        "no embeddings: no layer of the model is an Embedding",
+        "no embeddings: what the layer 'places' gives cannot be had",
+    )
+    assert len(warned) == len(begins)
+    for one, begin in zip(warned, begins, strict=True):
+        assert one.startswith(begin)
     logs = tbio.open(tmp_path)
     assert logs["bad/train"].scalars["epoch_loss"].steps.tolist() == [0, 1]
     assert len(logs["bad/train"].embeddings) == 2
@@ -219,6 +227,18 @@ def test_models_and_trainings_of_all_kinds(backend: str, tmp_path: Path) -> None
             logs[f"{name}/train"].histograms
         )
         assert list(logs[f"{name}/train"].embeddings) == ["table:00000"]
+    # of a class of its own, but made of inputs and outputs
+    made = logs["made/train"]
+    assert ("made/given", "made/inner") in edges(made)
+    assert ("made/flat", "made/end") in edges(made)
+    names = {"words", "places", "words_2"}
+    assert set(made.embeddings) == {f"{name}:0000{epoch}" for name in names for epoch in (0, 1)}
+    # whose gradients are those of what it was compiled for last
+    first, second = made.histograms["end/kernel_grad"]
+    assert first.edges[0] < first.edges[-1]
+    assert second.edges[0] == second.edges[-1] == 0
+    assert made.histograms["inner/words/embeddings_grad"].steps.tolist() == [0, 1]
+    assert made.histograms["other/words/embeddings_grad"].steps.tolist() == [0]
     # three fits that go on, of six batches each, the last one by another callback
     resumed = logs["resumed/train"]
     assert sorted(resumed.scalars["epoch_loss"].steps) == [0, 1, 2]

@@ -112,7 +112,7 @@ def test_a_run(tmp_path: Path) -> None:
     kinds, tags = cells(html)[1:3], cells(html)[4:]
     assert [row[:2] for row in kinds] == [["scalars", "2"], ["texts", "1"]]
     assert tags[1] == ["loss", "10", "9", "0.1", ""]
-    assert "run with 1 event files" in html
+    assert "run with 1 event file" in html
 
 
 def test_series(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_series(tmp_path: Path) -> None:
         ["", "1", "0.1", "0.1", "1"],
     ]
     assert "10 points, steps 0 to 9" in html
-    assert "1 points, steps 3 to 3" in run.texts["note"]._repr_html_()
+    assert "1 point, steps 3 to 3" in run.texts["note"]._repr_html_()
     assert "no points" in run.scalars["loss"][:0]._repr_html_()
     assert len(heights(run.scalars._repr_html_())) == 2
 

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from tensorboard_readers import by_plugin_accumulator
 
-from tbio import remote
+from tbio import cli, remote
 from tbio.remote import Post, Receiver, RefusedError, parse
 
 PATH = "/publish/epoch/end/"
@@ -283,6 +283,26 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
         assert receiver.posts == 0
 
 
+def test_a_body_that_does_not_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote._Handler, "timeout", 0.1)
+    with (
+        serving(tmp_path) as receiver,
+        socket.create_connection(("127.0.0.1", receiver.port), 30) as slow,
+    ):
+        slow.sendall(f"POST {PATH} HTTP/1.1\r\nContent-Length: 9\r\n\r\n".encode())
+        assert slow.recv(100).startswith(b"HTTP/1.0 408 ")
+
+
+def test_refusals_are_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    told: list[str] = []
+    with serving(tmp_path / "file", on_refusal=told.append) as receiver:
+        answers = [request(receiver, body)[1] for body in ("[]", json.dumps(EPOCHS[0]))]
+    assert told == [answer.rstrip() for answer in answers]
+    assert told[0] == "want a JSON object, got list"
+    assert told[1].startswith("not written: ")
+
+
 def test_after_the_end(tmp_path: Path) -> None:
     receiver = Receiver(tmp_path, port=0)
     receiver.receive(PATH, json.dumps(EPOCHS[0]).encode(), "application/json")
@@ -294,7 +314,10 @@ def test_after_the_end(tmp_path: Path) -> None:
 
 
 def test_an_address_that_is_taken(tmp_path: Path) -> None:
-    with Receiver(tmp_path, port=0) as receiver, pytest.raises(OSError, match="in use"):
+    with (
+        Receiver(tmp_path, port=0) as receiver,
+        pytest.raises(OSError, match=f"in use.*127.0.0.1:{receiver.port}"),
+    ):
         Receiver(tmp_path, port=receiver.port)
 
 
@@ -320,10 +343,16 @@ def test_the_command_ends_cleanly(sign: signal.Signals, tmp_path: Path) -> None:
             with contextlib.closing(connection):
                 connection.request("POST", PATH, as_form(epoch), FORM)
                 assert connection.getresponse().status == 200
+        for _ in range(2):
+            connection = http.client.HTTPConnection("127.0.0.1", address.port or 0, timeout=30)
+            with contextlib.closing(connection):
+                connection.request("POST", PATH, b"[]", FORM)
+                assert connection.getresponse().status == 400
         process.send_signal(sign)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (0, ""), err
     assert "tbio: epoch 1: loss 0.25, accuracy 0.5, val_loss 0.5\n" in err
+    assert err.count("tbio: not taken: want JSON, or a form with the field 'data'\n") == 1
     assert err.endswith(f"2 epochs of 2 runs written to {tmp_path / 'logs'}\n")
     assert scalars(tmp_path / "logs") == SHOWN
 
@@ -342,7 +371,15 @@ def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
             cwd=Path(__file__).parent.parent,
         )
     assert done.returncode == 1
+    assert f"127.0.0.1:{receiver.port}" in done.stderr
     assert "in use" in done.stderr
+
+
+@pytest.mark.parametrize("port", ["65536", "-1", "x", "9" * 5000])
+def test_no_port(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["remote", "logs", f"--port={port}"])
+    assert "want a number from 0 to 65535" in capsys.readouterr().err
 
 
 # ------------------------------------------------------------------ Keras's own callback

@@ -10,6 +10,7 @@ import json
 import os
 import random
 import re
+import struct
 import subprocess
 import sys
 import textwrap
@@ -982,6 +983,53 @@ def test_tensorboards_own_objects() -> None:
         messages.append(hp.hparams_pb({hparams[0]: 16}, "a", 3.0).SerializeToString())
     assert messages[:2] == messages[2:]
     assert messages[0] == their_hp.hparams_config_pb(hparams, metrics, 3.0).SerializeToString()
+
+
+SESSION_END = bytes.fromhex(
+    "0a1a5f68706172616d735f2f73657373696f6e5f656e645f696e666f"  # the tag
+    "4206080112021200"  # a tensor of float32 without values
+    "4a1a0a180a0768706172616d73120d220b080111"
+)
+
+
+def test_the_callback_for_keras(tmp_path: Path) -> None:
+    """As Keras calls it in two fits, the second with a writer that is there already."""
+    units = hp.HParam("units", hp.Discrete([16, 32]))
+    writer = summary.create_file_writer(tmp_path / "second")
+    for where in (tmp_path / "first", writer):
+        callback = hp.KerasCallback(where, {units: 16, "rate": 0.5}, "trial")
+        callback.set_params({"epochs": 1})
+        callback.set_model(None)
+        callback.on_train_begin()
+        callback.on_epoch_end(0, logs={"loss": 0.5})
+        callback.on_train_end()
+        with pytest.raises(RuntimeError, match="a new one for each fit"):
+            callback.on_train_begin()
+    with writer.as_default():
+        assert summary.scalar("loss", 0.5, step=1)  # it is not closed
+    writer.close()
+    for run in ("first", "second"):
+        start, end = (event.summary.value[0] for event in events(tmp_path / run)[:2])
+        parsed = plugin_data_pb2.HParamsPluginData
+        begun = parsed.FromString(start.metadata.plugin_data.content).session_start_info
+        assert (begun.group_name, set(begun.hparams)) == ("trial", {"units", "rate"})
+        ended = parsed.FromString(end.metadata.plugin_data.content).session_end_info
+        assert ended.end_time_secs >= begun.start_time_secs > 1.7e9
+        # but for the time, what TensorBoard's own writes under TensorFlow
+        assert end.SerializeToString() == SESSION_END + struct.pack("<d", ended.end_time_secs)
+
+
+def test_no_callback_for_keras(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="want a SummaryWriter or a folder, got None"):
+        hp.KerasCallback(None, {})  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="units"):
+        hp.KerasCallback(tmp_path / "run", {hp.HParam("units"): 1, "units": 2})
+    assert not (tmp_path / "run").exists()
+    callback = hp.KerasCallback(tmp_path, {})
+    with pytest.raises(AttributeError, match="no attribute 'model'"):
+        callback.model  # noqa: B018
+    callback.on_train_begin()
+    callback.on_train_end()
 
 
 #: What is said of each in TensorBoard's own words does not matter; the type does.

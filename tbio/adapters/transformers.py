@@ -27,9 +27,9 @@ class TensorBoardCallback(_Base):  # type: ignore[misc]
     hyperparameters the trial's are on the HParams page, too.
 
     Args:
-        tb_writer: the writer to use; it is closed at the end of the training. By default one for
-            the folder that ``TENSORBOARD_LOGGING_DIR`` names, else
-            ``<output_dir>/runs/<time>_<host>``.
+        tb_writer: the writer to use; it is closed at the end of the training, and what comes later
+            goes into its folder, too. By default one for the folder that
+            ``TENSORBOARD_LOGGING_DIR`` names, else ``<output_dir>/runs/<time>_<host>``.
     """
 
     def __init__(self, tb_writer: SummaryWriter | None = None) -> None:
@@ -37,7 +37,8 @@ class TensorBoardCallback(_Base):  # type: ignore[misc]
         self._SummaryWriter = SummaryWriter
         self.tb_writer = tb_writer
         folder = os.getenv("TENSORBOARD_LOGGING_DIR")
-        self.logging_dir = folder and os.path.expanduser(folder)
+        # Where the library goes on after a training, as with `Trainer.evaluate`.
+        self.logging_dir = tb_writer.log_dir if tb_writer else folder and os.path.expanduser(folder)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Log the arguments, and open the writer if need be."""

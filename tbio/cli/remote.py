@@ -23,6 +23,8 @@ from tbio.keras.names import REMOTE_FIELD, REMOTE_PATH, REMOTE_PORT
 if TYPE_CHECKING:
     from tbio.remote import Post
 
+_MOST_REFUSALS = 20  # of different words
+
 HELP = "receive what Keras's RemoteMonitor posts"
 EXAMPLES = """\
 examples:
@@ -66,6 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
             path=arguments.path,
             field=arguments.field,
             on_post=None if arguments.quiet else _tell,
+            on_refusal=_Refusals(),
         )
         try:
             print(receiver.root, flush=True)
@@ -78,13 +81,24 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port < 1 << 16:
-        raise ValueError(text)
-    return port
+    if not (text.isascii() and text.isdigit() and len(text) < 6 and int(text) < 1 << 16):
+        raise argparse.ArgumentTypeError(f"want a number from 0 to 65535, got {text!r}")
+    return int(text)
 
 
 def _tell(post: Post) -> None:
     numbers = ", ".join(f"{name} {value:g}" for name, value in post.values.items())
     name = f"{post.run}: " if post.run else ""
     source.say(f"{name}epoch {post.epoch}: {numbers or 'no numbers'}")
+
+
+class _Refusals:
+    """Tells of the posts that are not taken, the first few times, since anybody may post."""
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()
+
+    def __call__(self, words: str) -> None:
+        if words not in self._told and len(self._told) < _MOST_REFUSALS:
+            self._told.add(words)
+            source.say(f"not taken: {words}")

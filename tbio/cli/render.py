@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TextIO
 
+from tbio.names import count_of as count_of
 from tbio.names import printable as printable
 from tbio.names import short as short
 
@@ -58,15 +59,6 @@ def size_of(count: int) -> str:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} TB"
-
-
-def count_of(count: int, noun: str) -> str:
-    """A count with its noun.
-
-    >>> count_of(1, "file"), count_of(1200, "file")
-    ('1 file', '1,200 files')
-    """
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
 def columns(rows: Sequence[tuple[str, ...]], right: frozenset[int] = frozenset()) -> list[str]:

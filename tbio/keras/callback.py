@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from tbio import arrays
 from tbio.adapters.library import require
 from tbio.background import OnError
 from tbio.keras import images, names, outline, profiling
@@ -17,7 +18,7 @@ from tbio.keras.frequency import Unit, UpdateFrequency, batch_range, count
 from tbio.keras.gradients import Gradients, can_derive
 from tbio.keras.names import TRAIN, VALIDATION
 from tbio.keras.runs import Runs
-from tbio.keras.variables import number_of, tagged, value_of
+from tbio.keras.variables import tagged, value_of
 
 
 class Hooks:
@@ -72,7 +73,8 @@ class Hooks:
             any, those of the epoch's last batch.
         grads_data: ``(x, y)`` or ``(x, y, sample_weight)``, a batch to take gradients of.
         activations_data: what to log the outputs of layers for; as the model takes it.
-        embeddings_layer_names: the layers to write; None for all with an embedding.
+        embeddings_layer_names: the layers to write, also those inside of other layers; None for
+            every `keras.layers.Embedding`. A second layer of one name has ``_2`` behind it.
         embeddings_data: show the outputs of these layers for this, a point a sample, in the place
             of their weights.
         update_unit: what a number for ``update_freq`` counts: "batches" or "samples".
@@ -145,10 +147,15 @@ class Hooks:
         self._embeddings: Embeddings | None = None
 
     def _check_arguments(self) -> None:
-        for name in ("write_images", "write_grads", "activations_data"):
-            given = getattr(self, name)
-            if given is not None and given is not False and not self.histogram_freq:
-                self._runs.warn_once(f"{name} is of no effect without histogram_freq")
+        needed = {
+            "histogram_freq": ("write_images", "write_grads", "activations_data"),
+            "embeddings_freq": ("embeddings_metadata", "embeddings_layer_names", "embeddings_data"),
+        }
+        for frequency, names_of_it in needed.items():
+            for name in names_of_it:
+                given = getattr(self, name)
+                if given is not None and given is not False and not getattr(self, frequency):
+                    self._runs.warn_once(f"{name} is of no effect without {frequency}")
         if not (self.write_grads or self._profiled):
             return
         backend = _backend()
@@ -176,13 +183,13 @@ class Hooks:
             self._runs.close()
             self._runs = Runs(self.log_dir, self._on_error)
             self._known = None
-        if model is self._known:
-            return
-        self._known = model
+        # Also of a model that is known: it may have been compiled anew, or other weights frozen.
         self._gradients = self._activations = self._embeddings = None
-        self._batches = 0
-        self._graph_is_due = bool(self.write_graph)
-        self._write_graph()
+        if model is not self._known:
+            self._known = model
+            self._batches = 0
+            self._graph_is_due = bool(self.write_graph)
+            self._write_graph()
         if self.embeddings_freq and getattr(model, "built", False):
             self._embeddings = self._embeddings_of(model)
 
@@ -307,9 +314,9 @@ class Hooks:
         optimizer: Any = getattr(self.model, "optimizer", None)
         optimizer = getattr(optimizer, "inner_optimizer", optimizer)
         for one in getattr(optimizer, "optimizers", ()):
-            yield f"epoch_learning_rate_{one.name}", number_of(one.learning_rate)
+            yield f"epoch_learning_rate_{one.name}", arrays.number(one.learning_rate)
         if not hasattr(optimizer, "optimizers") and hasattr(optimizer, "learning_rate"):
-            yield "epoch_learning_rate", number_of(optimizer.learning_rate)
+            yield "epoch_learning_rate", arrays.number(optimizer.learning_rate)
 
     def _log_weights(self, epoch: int) -> None:
         for name, variable in tagged(self.model.weights):
@@ -361,7 +368,7 @@ class Hooks:
         """The updates that the optimizer has made; 0 of a model without one."""
         optimizer = getattr(self.model, "optimizer", None)
         iterations = getattr(optimizer, "iterations", None)
-        return 0 if iterations is None else int(number_of(iterations))
+        return 0 if iterations is None else int(arrays.number(iterations))
 
     def _end_profile(self) -> None:
         if self._stop_profile is not None:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tbio.keras import words
+from tbio.keras import names, words
 from tbio.keras.activations import Activations
 from tbio.keras.variables import value_of
 from tbio.keras.words import Labels
@@ -18,7 +18,8 @@ class Embeddings:
     Args:
         model: as Keras handed it to the callback.
         folder: what paths of labels are relative to.
-        layers: names; None or nothing for every layer with an embedding.
+        layers: names; None or nothing for every layer with an embedding. Of several layers of one
+            name, in models and layers of the model, the second has ``_2`` behind it, and so on.
         metadata: labels, for all layers or by their names; see `tbio.keras.words.labels`.
         data: what to show the layers' outputs of; None for their weights.
 
@@ -34,7 +35,7 @@ class Embeddings:
         self._metadata = metadata
         self._by_layer = isinstance(metadata, Mapping) and not words.is_vocabulary(metadata)
         self._activations: Activations | None = None
-        self._layers = {layer.name: layer for layer in _layers(model)}
+        self._layers = dict(names.numbered(_layers(model), lambda layer: layer.name))
         self._names = self._wanted or [
             name for name, layer in self._layers.items() if _is_embedding(layer)
         ]
@@ -48,7 +49,7 @@ class Embeddings:
         """Each embedding: its layer's name, points ``[n, d]``, labels, and what is amiss with them.
 
         Raises:
-            ValueError: a layer without an embedding; outputs that cannot be had.
+            ValueError: no layer with an embedding, or one without; outputs that cannot be had.
         """
         for name, points in self._points(batch_size):
             labels, note = None, ""
@@ -63,6 +64,11 @@ class Embeddings:
             yield name, points, labels, note
 
     def _points(self, batch_size: int) -> Iterator[tuple[str, Any]]:
+        if not self._names:
+            raise ValueError(
+                "no layer of the model is an Embedding; with embeddings_layer_names and "
+                "embeddings_data the outputs of others are shown"
+            )
         if self._data is None:
             for name in self._names:
                 table = getattr(self._layers[name], "embeddings", None)
@@ -74,7 +80,11 @@ class Embeddings:
                 yield name, value_of(table)
             return
         if self._activations is None:
-            self._activations = Activations(self._model, self._names)
+            activations = Activations(self._model, self._names)
+            lost = [name for name in self._names if name not in activations.names]
+            if lost:
+                raise ValueError(f"what the layer {lost[0]!r} gives cannot be had")
+            self._activations = activations
         for name, outputs in self._activations.of(self._data, batch_size):
             for number, output in enumerate(outputs):
                 tag = name if len(outputs) == 1 else f"{name}_{number}"
@@ -82,8 +92,11 @@ class Embeddings:
 
 
 def _layers(model: Any) -> Iterator[Any]:
-    """The layers of a model, and those of the models among them."""
-    for layer in getattr(model, "layers", ()):
+    """The layers of a model, and those inside of them."""
+    # A layer that is made of others tells of them under no public name.
+    direct = getattr(model, "_flatten_layers", None)
+    inside = direct(include_self=False, recursive=False) if direct else getattr(model, "layers", ())
+    for layer in inside:
         yield layer
         yield from _layers(layer)
 

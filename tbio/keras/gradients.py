@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from tbio.keras.variables import number_of, tagged
+from tbio import arrays
+from tbio.keras.variables import tagged
 
 
 class Gradients:
@@ -46,13 +47,18 @@ class Gradients:
         import keras
 
         optimizer = self._model.optimizer
-        return 1.0 if optimizer is None else number_of(optimizer.scale_loss(keras.ops.ones(())))
+        if optimizer is None:
+            return 1.0
+        return arrays.number(optimizer.scale_loss(keras.ops.ones(())))
 
     def _derived(self, weights: list[Any]) -> Sequence[Any]:
         import keras
 
         others = list(self._model.non_trainable_variables)
-        data = keras.tree.map_structure(keras.ops.convert_to_tensor, tuple(self._data or ()))
+        data = keras.tree.map_structure(
+            lambda one: None if one is None else keras.ops.convert_to_tensor(one),
+            tuple(self._data or ()),
+        )
 
         def loss_of(values: Sequence[Any], rest: Sequence[Any], batch: Sequence[Any]) -> Any:
             mapping = list(zip([*weights, *others], [*values, *rest], strict=True))

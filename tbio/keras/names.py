@@ -5,6 +5,9 @@ Those of keras/src/callbacks/tensorboard.py (``_log_epoch_metrics``, ``_log_weig
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
 TRAIN, VALIDATION = "train", "validation"
 #: Where ``keras.callbacks.RemoteMonitor`` posts to by default, and in which field.
 REMOTE_PORT, REMOTE_PATH, REMOTE_FIELD = 9000, "/publish/epoch/end/", "data"
@@ -30,3 +33,21 @@ def tag_of(path: str) -> str:
     'net/dense_0'
     """
     return path.replace(":", "_")
+
+
+def numbered(objects: Iterable[Any], name_of: Callable[[Any], str]) -> Iterator[tuple[str, Any]]:
+    """Each object, once, with a name of its own: a number tells those of one name apart.
+
+    >>> first, second = ["a"], ["b"]
+    >>> list(numbered([first, second, first], lambda one: "x"))
+    [('x', ['a']), ('x_2', ['b'])]
+    """
+    seen: set[int] = set()
+    times: dict[str, int] = {}
+    for one in objects:
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        name = name_of(one)
+        number = times[name] = times.get(name, 0) + 1
+        yield name if number == 1 else f"{name}_{number}", one

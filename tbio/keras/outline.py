@@ -38,9 +38,11 @@ def summary(model: Any) -> Summary | None:
 
 
 def _traced(model: Any) -> Any:
-    """A functional model of the layers that a model's ``call`` passes its inputs through."""
+    """A functional model of the layers that a model passes its inputs through."""
     import keras
 
+    if getattr(model, "inputs", None):  # a class of its own, but made of its inputs and outputs
+        return keras.Model(model.inputs, model.outputs, name=model.name)
     inputs = list(_inputs(model.get_build_config()))
     outputs = model.call(*inputs)
     return keras.Model(inputs, outputs, name=model.name)

@@ -67,8 +67,11 @@ class Runs:
                 raise
             if callable(self._on_error) and isinstance(error, OSError):
                 self._on_error(error)
+            elif isinstance(error, OSError):  # which holds for all that goes to the same place
+                self.warn_once(f"not everything is logged: {error}")
             else:
-                self.warn_once(f"{what}: {error or type(error).__name__}")
+                told = str(error) or type(error).__name__
+                self.warn_once(f"{what}: {told[:500]}")  # some cite all the data they were given
 
     def warn_once(self, words: str) -> None:
         """Warn; not twice of what differs only in its numbers."""

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -31,13 +32,14 @@ from tbio.proto.hparams_pb2 import (
 )
 from tbio.proto.summary_pb2 import Summary, SummaryMetadata
 from tbio.summary.experimental import write_raw_pb
-from tbio.summary.writers import plain
+from tbio.summary.writers import SummaryWriter, create_file_writer, plain
 
 __all__ = [
     "Discrete",
     "Domain",
     "HParam",
     "IntInterval",
+    "KerasCallback",
     "Metric",
     "RealInterval",
     "hparams",
@@ -413,3 +415,74 @@ def hparams_config_pb(
     nothing = tensor.encode(np.zeros(0, np.float32))
     value = Summary.Value(tag=_hparams.EXPERIMENT_TAG, metadata=metadata, tensor=nothing)
     return Summary(value=[value])
+
+
+class KerasCallback:
+    """Records the hyperparameters when a ``fit`` begins, and when it ends that it has succeeded.
+
+    It is one of the callbacks of one ``fit``, on any backend of Keras, which it does not import::
+
+        callbacks = [tbio.keras.TensorBoard(folder), hp.KerasCallback(folder, hparams)]
+        model.fit(x, y, callbacks=callbacks)
+
+    Args:
+        writer: a writer of `tbio.summary`; or the trial's folder.
+        hparams: see `hparams`.
+        trial_id: likewise.
+
+    Raises:
+        TypeError, ValueError: as `hparams`; no writer.
+    """
+
+    #: Keras need wait for nothing before it calls hooks that do nothing.
+    async_safe = True
+
+    def __init__(
+        self,
+        writer: SummaryWriter | str | os.PathLike[str],
+        hparams: Mapping[Any, Any],
+        trial_id: str | None = None,
+    ) -> None:
+        self._hparams = dict(hparams)
+        self._trial_id = trial_id
+        hparams_pb(self._hparams, trial_id)  # which looks at them
+        self._done: Callable[[], None] | None
+        if isinstance(writer, SummaryWriter):
+            self._writer = writer
+            self._done = writer.flush
+        elif isinstance(writer, (str, os.PathLike)):
+            self._writer = create_file_writer(writer)
+            self._done = self._writer.close
+        else:
+            raise TypeError(f"writer: want a SummaryWriter or a folder, got {writer!r:.80}")
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Record the hyperparameters.
+
+        Raises:
+            RuntimeError: in a second ``fit``.
+        """
+        if self._done is None:
+            raise RuntimeError("hp.KerasCallback: want a new one for each fit")
+        with self._writer.as_default():
+            hparams(self._hparams, self._trial_id)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Record the end."""
+        value = _hparams.encode_end("SUCCESS", end_time=time.time())
+        plain(value.metadata)
+        with self._writer.as_default():
+            write_raw_pb(Summary(value=[value]), step=0)
+        if self._done is not None:
+            self._done()
+            self._done = None
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        """What else Keras calls does nothing."""
+        if name.startswith("on_") or name in ("set_model", "set_params"):
+            return _nothing
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+
+def _nothing(*arguments: Any, **named: Any) -> None:
+    """A hook."""
