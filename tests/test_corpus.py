@@ -28,6 +28,7 @@ from tensorboard.compat.proto import event_pb2
 import tbio
 from tbio.event_file import EventFileReader
 from tbio.plugins import kind_of
+from tbio.projector import CONFIG_NAME
 from tbio.record import Record
 from tbio.record_file import FileReport, RecordFileReader
 from tbio.run import Run
@@ -516,12 +517,21 @@ def run_names(corpus: Path) -> list[str]:
     )
 
 
+def projector_folders(corpus: Path) -> list[str]:
+    """Every folder that holds embeddings and no event file; they are listed behind the runs."""
+    runs = set(run_names(corpus))
+    found = (os.path.relpath(path.parent, corpus) for path in corpus.rglob(CONFIG_NAME))
+    return sorted(name for name in found if name not in runs)
+
+
 def test_ls_as_json(corpus: Path) -> None:
     done = command("ls", str(corpus), "--json")
     assert done.returncode == 3
     assert b"Traceback" not in done.stderr
     runs = json.loads(done.stdout)["runs"]
-    assert [run["run"] for run in runs] == run_names(corpus)
+    names = [*run_names(corpus), *projector_folders(corpus)]
+    assert [run["run"] for run in runs] == names
+    assert len(names) - len(run_names(corpus)) == 4
     expected = sum(
         sum(truth["totals"]["values_by_plugin"].values())
         for path, truth in truths().items()
@@ -545,4 +555,4 @@ def test_ls_prints_nothing_that_steers_a_terminal(corpus: Path) -> None:
             assert line.isprintable()
     lines = done.stdout.decode().splitlines()
     runs = [line.partition("  (")[0] for line in lines if not line.startswith(" ")]
-    assert runs == run_names(corpus)
+    assert runs == [*run_names(corpus), *projector_folders(corpus)]

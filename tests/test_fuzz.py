@@ -30,7 +30,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tbio
-from tbio import plugins, tensor
+from tbio import plugins, projector, tensor
 from tbio.columns import FileColumns, Wanted
 from tbio.errors import DecodeError
 from tbio.kinds.histogram_stored import of_rows
@@ -119,6 +119,13 @@ def test_a_signalling_nan_in_a_complex_number() -> None:
     value = tensor.decode(proto)
     assert np.isnan(value.real)
     assert value.imag == 1
+
+
+def test_a_projector_config_with_an_escape_that_nobody_knows(tmp_path: Path) -> None:
+    """Protobuf leaves escapes to Python, which warns of those that it does not know."""
+    (tmp_path / projector.CONFIG_NAME).write_text(r'embeddings { tensor_name: "\[" }')
+    with pytest.raises(DecodeError, match="is no config of embeddings"):
+        projector.read(str(tmp_path))
 
 
 def followed(data: bytes, *cuts: int) -> FileReport:

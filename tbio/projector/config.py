@@ -50,7 +50,8 @@ def _parsed(file: storage.File) -> ProjectorConfig:
     try:
         text = storage.read_bytes(file, _MAX_BYTES).decode()
         text_format.Parse(text, config, allow_unknown_field=True)
-    except (text_format.ParseError, ValueError, RecursionError) as error:
+    except (text_format.ParseError, ValueError, RecursionError, DeprecationWarning) as error:
+        # Of an escape that Python does not know protobuf warns; where warnings are errors, it ends.
         why = str(error)[:200]  # it may quote all of the file
         raise DecodeError(f"{file.name} is no config of embeddings: {why!r}") from error
     return config
