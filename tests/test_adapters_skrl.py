@@ -18,7 +18,10 @@ def test_the_page(tmp_path: Path) -> None:
     log = Log(tmp_path / "runs")
     scalars = log.scalars()["dqn"]
     steps = [20, 40, 60, 80, 100]
-    assert [step for step, _ in scalars["Reward / Total reward (mean)"]] == steps
+    # where an episode has ended since the last writing, which chance decides
+    ended = [step for step, _ in scalars["Reward / Total reward (mean)"]]
+    assert ended
+    assert set(ended) <= set(steps)
     assert scalars["Reward / Instantaneous reward (max)"] == [(step, 1.0) for step in steps]
     assert [step for step, _ in scalars["Loss / Q-network loss"]] == steps[1:]
     assert log.counts()["dqn"] == {"weights": [(100, 8)]}
