@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import itertools
 import os
 import random
 import sys
@@ -18,7 +17,7 @@ from bulk_pair import QUIETLY, Pair, assert_same, state_of
 import tbio
 from fuzzing.kinds import look_at
 from fuzzing.oracle import attempt, strict
-from fuzzing.records import sound_records
+from fuzzing.records import claimed_records, sound_records
 from tbio.bulk import Lane
 from tbio.columns import FileColumns, Wanted
 from tbio.record import HEADER_BYTES, DamageKind
@@ -77,13 +76,14 @@ def follow(data: bytes) -> None:
     if compression_of(data):
         return  # compressed files do not grow
     chance = random.Random(zlib.crc32(data))
-    # Of a file that ends behind a record inside of another's payload nobody can tell whether it is
-    # one: too little stands behind it, or what is lost before it hides that it is inside.
-    sound = sorted(sound_records(data).items())
-    ends = {end + more for _, end in sound for more in range(HEADER_BYTES)}
-    for (begin, stop), (_, end) in itertools.combinations(sound, 2):
-        if begin and end <= stop:
-            ends.update(range(end, stop))
+    # Of a file that ends behind a record inside of what may be another's payload nobody can tell
+    # whether it is one: what stands behind it is not all there.
+    sound = sound_records(data)
+    ends = {end + more for end in sound.values() for more in range(HEADER_BYTES)}
+    for begin, stop in claimed_records(data).items():
+        inner = [end for at, end in sound.items() if begin < at and end <= stop]
+        if inner:
+            ends.update(range(min(inner), min(stop, len(data))))
     cuts = sorted(chance.randrange(len(data) + 1) for _ in range(chance.choice((1, 2, 5))))
     cuts = [cut for cut in cuts if cut not in ends]
     with strict():

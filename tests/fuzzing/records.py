@@ -78,6 +78,16 @@ def sound_records(data: bytes) -> dict[int, int]:
     return found
 
 
+def claimed_records(data: bytes) -> dict[int, int]:
+    """Where records begin and end by their headers alone, perhaps behind the end of the data."""
+    found = {}
+    for at in range(len(data) - HEADER_BYTES + 1):
+        length, crc = struct.unpack_from("<QI", data, at)
+        if masked_crc(data[at : at + 8]) == crc:
+            found[at] = at + HEADER_BYTES + length + FOOTER_BYTES
+    return found
+
+
 def _is_followed(data: bytes, end: int) -> bool:
     following = data[end : end + HEADER_BYTES]
     return not following or is_record_header(following)
