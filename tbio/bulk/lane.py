@@ -122,6 +122,8 @@ class Lane:
         if state.size is None:  # a stream, which can be read once
             columns.read()
             return False
+        if reader.resume and not reader.report.records:
+            return True  # what it seemed to be so far may be something else
         with reader.opened(state) as raw:
             source = _Source(raw, state.size, reader.resume, reader.report.compression)
             if self._waiting and self._filled + source.expected(window) > self._buffers[0].size:

@@ -83,7 +83,7 @@ def follow(data: bytes) -> None:
     for begin, stop in claimed_records(data).items():
         inner = [end for at, end in sound.items() if begin < at and end <= stop]
         if inner:
-            ends.update(range(min(inner), min(stop, len(data))))
+            ends.update(range(min(inner), min(stop + HEADER_BYTES, len(data))))
     cuts = sorted(chance.randrange(len(data) + 1) for _ in range(chance.choice((1, 2, 5))))
     cuts = [cut for cut in cuts if cut not in ends]
     with strict():
