@@ -89,6 +89,8 @@ def follow(data: bytes) -> None:
     with strict():
         whole = FileColumns(ObjectFile(io.BytesIO(data)), QUIETLY)
         whole.read()
+        if whole.report.compression:
+            return
         for read in (FileColumns.read, lambda columns: Lane(buffer_bytes=4096).read([columns])):
             stream = io.BytesIO()
             columns = FileColumns(ObjectFile(stream), QUIETLY)
