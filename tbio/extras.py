@@ -36,15 +36,24 @@ def is_of(value: object, module: str, name: str) -> bool:
     return isinstance(loaded, type) and isinstance(value, loaded)
 
 
-def require(module: str) -> ModuleType:
-    """The optional library ``module``, imported now.
+def require(*modules: str) -> ModuleType:
+    """An optional library, imported now: one of these names that is loaded, or the first there is.
 
     Raises:
-        MissingExtraError: it is not installed; the message says which extra installs it.
+        MissingExtraError: none is installed; the message says which extra installs it: that of
+            `EXTRAS`, or else the one of the library's own name.
+
+    >>> require("no_such_library", "json").__name__
+    'json'
     """
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name != module:  # it is there, and something it needs is not
-            raise
-        raise MissingExtraError(module, EXTRAS[module]) from error
+    missing: ModuleNotFoundError | None = None
+    for name in sorted(modules, key=lambda name: name not in sys.modules):
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if not f"{name}.".startswith(f"{error.name}."):  # it is there, what it needs is not
+                raise
+            missing = error
+    library = modules[0].partition(".")[0]
+    extra = EXTRAS.get(library, library.replace("_", "-"))
+    raise MissingExtraError(library, extra) from missing

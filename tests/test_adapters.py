@@ -17,8 +17,8 @@ from tensorboard_values import Log, Session
 
 import tbio.adapters
 from tbio.adapters.datasets import DatasetRuns
-from tbio.adapters.library import require
 from tbio.errors import MissingExtraError
+from tbio.extras import require
 
 HERE = Path(__file__).parent
 FOLDER = Path(str(tbio.adapters.__file__)).parent
@@ -35,7 +35,7 @@ LIBRARIES = {
 }
 #: Those that look at nothing but what they are given.
 FREE = {
-    *("clu", "datasets", "flax", "library", "lightgbm", "optuna", "skrl", "sklearn"),
+    *("clu", "datasets", "flax", "lightgbm", "optuna", "skrl", "sklearn"),
     *("summaries", "trials"),
 }
 

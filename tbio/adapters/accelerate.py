@@ -13,7 +13,7 @@ import os
 from functools import cached_property
 from typing import Any
 
-from tbio.adapters.library import require
+from tbio.extras import require
 from tbio.writer import SummaryWriter
 
 _Base: Any = require("accelerate.tracking").TensorBoardTracker

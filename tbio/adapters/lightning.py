@@ -15,7 +15,7 @@ from argparse import Namespace
 from collections.abc import Mapping
 from typing import Any
 
-from tbio.adapters.library import require
+from tbio.extras import require
 from tbio.writer import SummaryWriter
 
 _PACKAGE = require("lightning.pytorch", "pytorch_lightning").__name__

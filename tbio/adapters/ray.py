@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tbio.adapters.library import require
+from tbio.extras import require
 from tbio.writer import SummaryWriter
 
 _Base: Any = require("ray.tune.logger.tensorboardx", "ray.tune.logger").TBXLoggerCallback

@@ -13,7 +13,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from tbio.adapters.library import require
+from tbio.extras import require
 from tbio.writer import SummaryWriter
 
 _sb3: Any = require("stable_baselines3.common.logger")

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from tbio.adapters.library import require
+from tbio.extras import require
 from tbio.writer import SummaryWriter
 
 _Base: Any = require("transformers.integrations").TensorBoardCallback

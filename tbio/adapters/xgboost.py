@@ -12,7 +12,7 @@ import os
 from typing import Any
 
 from tbio.adapters.datasets import DatasetRuns
-from tbio.adapters.library import require
+from tbio.extras import require
 
 _xgboost: Any = require("xgboost")
 _Base: Any = _xgboost.callback.TrainingCallback

@@ -55,13 +55,12 @@ def read(files: Sequence[FileColumns]) -> None:
         DamageError, OSError: with ``on_damage="raise"``.
     """
     cores = _cores()
-    each = len(files) if cores < 2 else _files_each(files)
+    each = len(files) if min(cores, len(files)) < 2 else _files_each(files)
     parts = [files[at : at + each] for at in range(0, len(files), max(each, 1))]
     threads = min(cores, len(parts))
     in_advance = 2 * threads <= cores
     if threads < 2:
-        for part in parts:
-            _read(part, in_advance)
+        _read(files, in_advance)
         return
     with ThreadPoolExecutor(threads, "tbio-read") as pool:
         for _ in pool.map(lambda part: _read(part, in_advance), parts):
@@ -80,7 +79,7 @@ def _files_each(files: Sequence[FileColumns]) -> int:
     asked = files[:: len(files) // _ASKED + 1]
     if not all(isinstance(one.reader.file, LocalFile) for one in asked):
         return _REMOTE_EACH
-    size = sum(map(_size, asked)) // max(len(asked), 1)
+    size = sum(map(_size, asked)) // len(asked)
     return len(files) if size < _SMALL else -(-_BYTES_EACH // size)
 
 

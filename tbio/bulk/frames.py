@@ -83,10 +83,6 @@ class Past:
         self._numbers[self._count : count] = numbers
         self._count = count
 
-    def mean(self, count: int) -> float:
-        """The mean of the last ones."""
-        return float(self._numbers[max(self._count - count, 0) : self._count].mean())
-
     def cycle(self) -> Longs | None:
         """What is supposed to follow, round and round; None without a guess.
 

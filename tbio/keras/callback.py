@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tbio import arrays
-from tbio.adapters.library import require
 from tbio.background import OnError
+from tbio.extras import require
 from tbio.keras import images, names, outline, profiling
 from tbio.keras.activations import Activations
 from tbio.keras.embeddings import Embeddings, checked

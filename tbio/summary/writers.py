@@ -29,7 +29,7 @@ _SUFFIX = ".v2"
 _TAGS = 1 << 14  # whose bytes are remembered
 
 
-class SummaryWriterClosedError(WriterClosedError, RuntimeError):
+class SummaryWriterClosedError(WriterClosedError):
     """A closed writer was to be used: a ``RuntimeError``, as with TensorFlow."""
 
 
