@@ -198,10 +198,14 @@ class Background:
         self._raise_failure()
 
     def _take_back(self, entry: tuple[Any, ...]) -> None:
-        """Raise if ``close`` was too early to see the entry."""
+        """Raise if ``close`` was too early to see the entry.
+
+        By its place, since others append while we look; they do so behind it, and who takes
+        something out has the lock.
+        """
         with self._lock:
-            for at, waiting in enumerate(self.queue):
-                if waiting is entry:
+            for at in reversed(range(len(self.queue))):
+                if self.queue[at] is entry:
                     del self.queue[at]
                     raise WriterClosedError("the writer is closed")
 

@@ -6,8 +6,11 @@ import io
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
+import threading
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +18,7 @@ import polars as pl
 import pytest
 
 import tbio
-from tbio import SummaryWriter
+from tbio import SummaryWriter, cli
 from tbio.cli.render import columns, printable
 
 GOLDEN = Path(__file__).parent / "golden" / "digits"
@@ -304,6 +307,29 @@ sys.exit(cli.main(["export", {str(GOLDEN)!r}, {str(tmp_path / "out.csv")!r}]))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert done.returncode == 128 + 15
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("in_thread", [False, True])
+def test_called_from_a_program_it_leaves_that_as_it_was(
+    in_thread: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def state() -> tuple[object, ...]:
+        return signal.getsignal(signal.SIGTERM), warnings.showwarning, list(warnings.filters)
+
+    def call() -> None:
+        codes.extend(cli.main(["ls", str(logs)]) for logs in (GOLDEN, GOLDEN / "nowhere"))
+
+    codes: list[int] = []
+    before = state()
+    if in_thread:
+        thread = threading.Thread(target=call)
+        thread.start()
+        thread.join()
+    else:
+        call()
+    assert codes == [0, 1]
+    assert "nowhere" in capsys.readouterr().err
+    assert state() == before
 
 
 def test_printable() -> None:

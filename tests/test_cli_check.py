@@ -6,10 +6,8 @@ import json
 import math
 import os
 import pty
-import signal
 import subprocess
 import sys
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,18 +41,14 @@ def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture
-def call(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
+def call(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """As `command`, without a process of its own: exit code, output, words."""
-    monkeypatch.setattr(signal, "signal", lambda number, handler: None)
 
     def called(*arguments: str | Path) -> tuple[int, str, str]:
-        with warnings.catch_warnings():
-            try:
-                code = main(list(map(str, arguments)))
-            except SystemExit as end:
-                code = int(end.code or 0)
+        try:
+            code = main(list(map(str, arguments)))
+        except SystemExit as end:
+            code = int(end.code or 0)
         return code, *capsys.readouterr()
 
     return called

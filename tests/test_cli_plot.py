@@ -5,10 +5,8 @@ from __future__ import annotations
 import io
 import os
 import pty
-import signal
 import subprocess
 import sys
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,16 +23,14 @@ Call = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
+def call(capsys: pytest.CaptureFixture[str]) -> Call:
     """The command without a process of its own: exit code, and words on the standard error."""
-    monkeypatch.setattr(signal, "signal", lambda number, handler: None)
 
     def called(*arguments: str | Path) -> tuple[int, str]:
-        with warnings.catch_warnings():
-            try:
-                code = main(["plot", *map(str, arguments)])
-            except SystemExit as end:
-                code = int(end.code or 0)
+        try:
+            code = main(["plot", *map(str, arguments)])
+        except SystemExit as end:
+            code = int(end.code or 0)
         said = capsys.readouterr()
         assert said.out == ""
         return code, said.err

@@ -7,7 +7,6 @@ import csv
 import io
 import json
 import shutil
-import signal
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,14 +30,11 @@ class Done(NamedTuple):
 def command(*arguments: str | Path) -> Done:
     """A command line, carried out in this process: what a new one costs, `test_cli` has."""
     streams = [io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2)]
-    before = signal.getsignal(signal.SIGTERM)
     try:
         with contextlib.redirect_stdout(streams[0]), contextlib.redirect_stderr(streams[1]):
             code = cli.main(list(map(str, arguments)))
     except SystemExit as error:
         code = int(error.code or 0)
-    finally:
-        signal.signal(signal.SIGTERM, before)
     out, err = (stream.buffer.getvalue().decode() for stream in streams)
     return Done(code, out, err)
 

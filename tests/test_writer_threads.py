@@ -39,12 +39,13 @@ def side_by_side(*jobs: Callable[[], None]) -> None:
         except BaseException as error:
             raised.append(error)
 
-    threads = [threading.Thread(target=run, args=(job,)) for job in jobs]
+    threads = [threading.Thread(target=run, args=(job,), daemon=True) for job in jobs]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join(60)
-        assert not thread.is_alive(), "hangs"
+    ends = time.monotonic() + 300
+    while any(thread.is_alive() for thread in threads) and not raised:
+        assert time.monotonic() < ends, "hangs"
+        time.sleep(0.01)
     if raised:
         raise raised[0]
 
@@ -114,16 +115,17 @@ def test_close_races_with_logging(tmp_path: Path) -> None:
     """What is logged behind a close goes into a new file; no call is lost between the two."""
     writer = SummaryWriter(tmp_path)
     each = 2000
-    logging = 4
+    logging = set(range(4))
 
     def log(thread: int) -> Callable[[], None]:
         def job() -> None:
-            nonlocal logging
-            for step in range(each):
-                writer.add_scalar(str(thread), step, step)
-                if step % 100 == 0:
-                    writer.add_scalars("m", {str(thread): step}, step)
-            logging -= 1
+            try:
+                for step in range(each):
+                    writer.add_scalar(str(thread), step, step)
+                    if step % 100 == 0:
+                        writer.add_scalars("m", {str(thread): step}, step)
+            finally:
+                logging.discard(thread)
 
         return job
 
@@ -145,6 +147,33 @@ def test_close_races_with_logging(tmp_path: Path) -> None:
     for thread in range(4):
         assert steps_in(tmp_path / f"m_{thread}") == {"m": list(range(0, each, 100))}
     assert writer.dropped == 0
+
+
+def test_what_came_too_late_is_found_among_what_others_append() -> None:
+    queue = background.Background()
+    queue.close()
+    queue.queue.extend([(None, "others")] * 5000)
+    appending = True
+
+    def others() -> None:
+        while appending:
+            queue.queue.append((None, "others"))
+            while len(queue.queue) > 10_000 and appending:
+                time.sleep(0)
+
+    def late() -> None:
+        nonlocal appending
+        try:
+            for step in range(100):
+                entry = (None, "late", step)
+                queue.queue.append(entry)
+                with pytest.raises(tbio.WriterClosedError):
+                    queue.attend(entry)
+        finally:
+            appending = False
+
+    side_by_side(others, late)
+    assert set(queue.queue) == {(None, "others")}
 
 
 def test_flush_races_with_logging(tmp_path: Path) -> None:

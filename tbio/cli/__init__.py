@@ -7,12 +7,14 @@ Results go to the standard output or a file, words and progress to the standard 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import os
 import signal
 import sys
+import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import tbio
 from tbio.cli import (
@@ -101,12 +103,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     if sys.stdout is None:
         return _fail("the standard output is closed")
-    signal.signal(signal.SIGTERM, _stop)
-    warnings.showwarning = _show_warning
-    warnings.simplefilter("always", TbioWarning)
     try:
-        code: int = arguments.run(arguments)
-        sys.stdout.flush()
+        with _told_in_lines(), _stopped_in_order():
+            code: int = arguments.run(arguments)
+            sys.stdout.flush()
     except BrokenPipeError:
         # The reader of our output has seen enough. Python would complain of it once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -123,8 +123,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
+@contextlib.contextmanager
+def _told_in_lines() -> Iterator[None]:
+    """A warning is a line of ours."""
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        warnings.simplefilter("always", TbioWarning)
+        yield
+
+
+@contextlib.contextmanager
+def _stopped_in_order() -> Iterator[None]:
+    """SIGTERM ends by an exception, so that nothing half done is left behind."""
+    if threading.current_thread() is not threading.main_thread():  # which alone hears signals
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+
+
 def _stop(number: int, frame: object) -> None:
-    """End by an exception, so that nothing half done is left behind."""
     sys.exit(128 + number)
 
 

@@ -7,10 +7,8 @@ import io
 import json
 import os
 import random
-import signal
 import stat
 import tempfile
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -94,16 +92,11 @@ def _check_repaired(out: Path) -> None:
 def _called(arguments: list[str]) -> tuple[int, str, str]:
     """A command in this process: exit code, output, words."""
     output, words = io.StringIO(), io.StringIO()
-    handler, show = signal.getsignal(signal.SIGTERM), warnings.showwarning
     try:
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(words):
             code = main(arguments)
     except SystemExit as end:
         code = int(end.code or 0)
-    finally:
-        warnings.showwarning = show
-        if handler is not None:
-            signal.signal(signal.SIGTERM, handler)
     return code, output.getvalue(), words.getvalue()
 
 
