@@ -131,6 +131,8 @@ class ScalarColumn(Column):
 
 
 def _as_dtype(values: Array, dtype: np.dtype[Any]) -> Array:
+    if values.dtype == dtype:
+        return values
     if values.dtype == object and dtype.kind in "iu":  # an integer may stand there as a double
         return np.array([int(value) for value in values], dtype)
     return values.astype(dtype, copy=False)

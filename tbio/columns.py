@@ -215,6 +215,10 @@ class FileOrder:
         self.wall_times.append(event.wall_time)
 
 
+#: Of files whose order is not asked for: there may be thousands of them.
+_NO_ORDER = FileOrder()
+
+
 class FileColumns:
     """The columns of one event file, filled as far as the file goes at each `read`.
 
@@ -247,7 +251,7 @@ class FileColumns:
         self.assumed: dict[str, PlaceColumn] = {}
         self.metadata: dict[str, SummaryMetadata] = {}
         self.starts: list[SessionStart] = []
-        self.order = FileOrder()
+        self.order = FileOrder() if self._want.ordered else _NO_ORDER
         self.session_events: list[SessionEvent] = []
         self.log_lines: list[LogLine] = []
         self.problems: list[Problem] = []

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, BinaryIO, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 
-from tbio import bulk, following, notebook, projector
+from tbio import following, notebook, projector
 from tbio.columns import Wanted
 from tbio.errors import DecodeError, RunNotFoundError, TbioWarning
 from tbio.event_file import EventFileReader, is_event_file
@@ -30,6 +30,7 @@ from tbio.lock import Lock
 from tbio.names import count_of
 from tbio.projector import Embedding
 from tbio.proto.event_pb2 import Event
+from tbio.readahead import Readahead
 from tbio.record_file import (
     OnDamage,
     RecordFileReader,
@@ -42,7 +43,17 @@ from tbio.run import Run, TagInfo
 from tbio.scalar_stream import ScalarStream, StoredRun
 from tbio.selection import Selection, StepRange, Steps, kind_set, matcher, step_range
 from tbio.sessions import Mode, sessions
-from tbio.storage import File, ObjectFile, file_at, inside, is_inside, is_url, split, walk
+from tbio.storage import (
+    File,
+    LocalFile,
+    ObjectFile,
+    file_at,
+    inside,
+    is_inside,
+    is_url,
+    split,
+    walk,
+)
 from tbio.tables import ScalarTable, Table
 
 if TYPE_CHECKING:
@@ -383,6 +394,14 @@ def _size_of(files: Iterable[File], most: int) -> int:
     return sum(most if size is None else size for size in sizes)
 
 
+def _size_ahead(run: Run) -> int | None:
+    """The bytes that are to be read of a run, about; None where asking for them takes its time."""
+    if run.is_read:
+        return 0
+    local = all(isinstance(file, LocalFile) for file in run.files)
+    return _size_of(run.files, 0) if local else None
+
+
 def _glance(run: Run) -> list[object]:
     """What a notebook shows of a run in one row."""
     infos = run.tag_infos()
@@ -448,6 +467,9 @@ class LogDir(Mapping[str, Run]):
             # TensorBoard reads a run's files in the order of their names.
             run.update([file for _, file in sorted(found[name].items())])
             runs[name] = run
+        readahead = Readahead(runs, _size_ahead)
+        for run in runs.values():
+            run.readahead = readahead
         return runs
 
     def with_rules(
@@ -545,10 +567,9 @@ class LogDir(Mapping[str, Run]):
         each = len(runs) if progress is None else _RUNS_AT_ONCE
         for at in range(0, len(runs), max(each, 1)):
             lot = runs[at : at + each]
-            bulk.read([file for run in lot for file in run.unread()])
-            for run in lot:
-                run.note_read()
-                if progress is not None:
+            Run.read_together(lot)
+            if progress is not None:
+                for run in lot:
                     progress(run.name)
         return self
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import math
@@ -42,6 +43,7 @@ from tbio.places import Places
 from tbio.projector import Embedding
 from tbio.proto.event_pb2 import Event
 from tbio.proto.summary_pb2 import Summary, SummaryMetadata
+from tbio.readahead import Readahead
 from tbio.record import Damage
 from tbio.record_file import FileReport
 from tbio.rules import Rules, RunOrder, joined_steps, mean_each, one_each
@@ -281,6 +283,7 @@ class Run:
     Attributes:
         name: the folder, relative to the log folder; ``"."`` for that itself.
         folders: the folder's path or URL; several where sources share the name, none for a file.
+        readahead: the runs to read along with this one.
     """
 
     def __init__(
@@ -302,6 +305,7 @@ class Run:
         self._found: Sequence[File] | None = None  # those to be had from now on
         self._wanted = wanted
         self._rules = rules
+        self.readahead: Readahead[Run] = Readahead()
         self._fresh = False
         self._forget()
 
@@ -334,11 +338,6 @@ class Run:
             self._found = files
             self._fresh = False
 
-    def unread(self) -> list[FileColumns]:
-        """The files that are to be read when something is asked for next."""
-        with self._lock:
-            return [] if self._fresh else self._opened()
-
     def _opened(self) -> list[FileColumns]:
         """The columns of the files, which those that were there before keep."""
         if self._found is not None:
@@ -354,20 +353,39 @@ class Run:
         """Whether something of it was read."""
         return any(columns.report.size for columns in self._files)
 
+    @property
+    def is_read(self) -> bool:
+        """Whether nothing of it is to be read when something is asked for next."""
+        return self._fresh
+
     def note_read(self) -> None:
         """Somebody else has read the files."""
-        with self._lock:
-            if not self._fresh:
-                self._forget()
-                self._fresh = True
+        self._forget()
+        self._fresh = True
 
     def _read(self) -> list[FileColumns]:
-        with self._lock:
-            if not self._fresh:
-                self._forget()
-                bulk.read(self._opened())
-                self._fresh = True
-            return self._files
+        if not self._fresh:
+            # What is amiss with another run is not to be raised here.
+            alone = self._wanted.on_damage == "raise"
+            self.read_together([self, *([] if alone else self.readahead.along(self.name))])
+        return self._files
+
+    @staticmethod
+    def read_together(runs: Collection[Run]) -> None:
+        """Read what is to be read of some runs: many files at once, by all cores.
+
+        Raises:
+            DamageError, OSError: with ``on_damage="raise"``.
+        """
+        with contextlib.ExitStack() as stack:
+            for run in sorted(runs, key=lambda run: run.name):  # in one order, whoever asks
+                stack.enter_context(run._lock)
+            unread = [run for run in runs if not run._fresh]
+            for run in unread:
+                run._forget()
+            bulk.read([file for run in unread for file in run._opened()])
+            for run in unread:
+                run._fresh = True
 
     # ------------------------------------------------------------------ by kind
 
@@ -545,9 +563,8 @@ class Run:
     def tag_infos(self) -> list[TagInfo]:
         """A `TagInfo` for each tag of each kind, by kind and tag."""
         infos = []
-        for kind in plugins.KINDS:
-            for tag in sorted(self._tags_of(kind)):
-                one = self._tags_of(kind)[tag]
+        for kind, tags in self._tags_by_kind():
+            for tag, one in sorted(tags.items()):
                 steps = joined_steps(one.pieces)[self._shown_of(kind, tag).places]
                 if len(steps):
                     first, last = int(steps.min()), int(steps.max())
@@ -555,12 +572,20 @@ class Run:
                     infos.append(info)
         return infos
 
-    def _tags_of(self, kind: str) -> dict[str, _Tag]:
+    def _all_tags(self) -> dict[str, dict[str, _Tag]]:
         if not self._fresh:
             self._read()
         if self._tags is None:
             self._tags = self._find_tags()
-        return self._tags.get(kind, {})
+        return self._tags
+
+    def _tags_of(self, kind: str) -> dict[str, _Tag]:
+        return self._all_tags().get(kind, {})
+
+    def _tags_by_kind(self) -> list[tuple[str, dict[str, _Tag]]]:
+        """The kinds that there are, in the order of `plugins.KINDS`, and their tags."""
+        found = self._all_tags()
+        return [(kind, found[kind]) for kind in plugins.KINDS if kind in found]
 
     def _find_tags(self) -> dict[str, dict[str, _Tag]]:
         """Kind -> tag -> its columns.
@@ -700,8 +725,8 @@ class Run:
             strays = self._strays(file)
             report.problems += [*file.problems, *itertools.islice(strays, PROBLEMS_ALIKE)]
             report.unlisted_problems += file.unlisted_problems + sum(1 for _ in strays)
-        for kind in plugins.KINDS:
-            for tag in self._tags_of(kind):
+        for kind, tags in self._tags_by_kind():
+            for tag in tags:
                 shown = self._shown_of(kind, tag)
                 report.superseded += shown.superseded
                 if shown.hidden != Hidden():

@@ -233,7 +233,7 @@ class ScalarStream(Iterable[ScalarBatch]):
                 yield from self._in_slices(lot[0])
                 continue
             runs = deque(one.run if one.is_read else self._opened(one) for one in lot)
-            _read(runs)
+            Run.read_together(runs)
             self.told.update(run.name for run in runs)
             while runs:
                 yield from self._whole(runs.popleft())
@@ -325,14 +325,6 @@ class ScalarStream(Iterable[ScalarBatch]):
                     each.assumed.clear()
                     each.places.clear()
         return weights
-
-
-def _read(runs: Iterable[Run]) -> None:
-    """Have runs read that are wanted together."""
-    runs = list(runs)
-    bulk.read([file for run in runs for file in run.unread()])
-    for run in runs:
-        run.note_read()
 
 
 def _size(file: File) -> int | None:

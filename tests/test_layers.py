@@ -36,6 +36,7 @@ LAYERS = {
     "aggregates": 1,
     "smoothing": 1,
     "device": 1,
+    "readahead": 1,
     "recycled": 1,
     "storage": 1,
     "record_file": 2,
