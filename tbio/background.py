@@ -304,7 +304,7 @@ class Background:
             requests.append(self._requests.popleft())
         try:
             self._fulfil(requests)
-        except Exception:  # a callable of the user's own, or a warning made an error
+        except BaseException:  # a callable of the user's own, or a warning made an error
             threading.excepthook(
                 threading.ExceptHookArgs((*sys.exc_info(), threading.current_thread()))
             )
@@ -518,8 +518,9 @@ class Background:
     # ------------------------------------------------------------------ flush and close
 
     def _raise_failure(self) -> None:
-        if self._failure is not None:
-            (path, cause), self._failure = self._failure, None
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            path, cause = failure
             raise WriteFailedError(path, cause) from cause
 
     def flush(self, sync: bool = False) -> None:
@@ -531,7 +532,7 @@ class Background:
         Raises:
             WriteFailedError: it is not, with ``on_error="raise"``.
         """
-        if not self._closed:
+        if not self._ended:  # also while another thread closes
             self._ask(_Request(sync=sync))
         self._raise_failure()
 

@@ -437,9 +437,9 @@ class EventFileWriter:
 
     def release(self) -> None:
         """Close the file until there is something to write again."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        file, self._file = self._file, None  # first: a child forked meanwhile has none to close
+        if file is not None:
+            os.close(file)
 
     @property
     def is_open(self) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import time
 import weakref
 from collections.abc import Iterator
@@ -35,6 +36,12 @@ def message_bytes(message: Any) -> bytes:
     if hasattr(message, "SerializeToString"):
         return bytes(message.SerializeToString())
     raise TypeError(f"want a protobuf message or bytes, got {type(message).__name__}")
+
+
+class _Defaults(threading.local):
+    """Step and wall time of the calls of one thread that give none."""
+
+    both: tuple[Any, float | None] = None, None
 
 
 class FileWriter:
@@ -66,14 +73,17 @@ class FileWriter:
         **file_options: Any,
     ) -> None:
         self._settings = log_dir, max_queue, flush_secs, filename_suffix
-        self.background = Background() if background is None else background
+        thread = Background() if background is None else background
         self.event_writer = EventFileWriter(
             log_dir, filename_suffix=filename_suffix, **file_options
         )
-        self.background.add(self.event_writer)
+        thread.add(self.event_writer)
+        self.background = (
+            thread  # last: by `reopen`, another thread never finds it with an old file
+        )
         if background is None:  # also at the interpreter's exit, and when it is dropped
             weakref.finalize(self, self.background.close)
-        self._defaults: tuple[Any, float | None] = None, None
+        self._defaults = _Defaults()
 
     def get_logdir(self) -> str:
         """The folder, as it was given."""
@@ -129,18 +139,19 @@ class FileWriter:
         self, *, global_step: Any = None, walltime: float | None = None
     ) -> Iterator[None]:
         """Give step and wall time to every call in the block that gives none."""
-        before = step, time_ = self._defaults
-        self._defaults = (
+        defaults = self._defaults
+        before = step, time_ = defaults.both
+        defaults.both = (
             step if global_step is None else global_step,
             time_ if walltime is None else walltime,
         )
         try:
             yield
         finally:
-            self._defaults = before
+            defaults.both = before
 
     def _put_event(self, event: Event, step: Any, walltime: float | None) -> None:
-        default_step, default_time = self._defaults
+        default_step, default_time = self._defaults.both
         step = default_step if step is None else step
         walltime = default_time if walltime is None else walltime
         event.wall_time = time.time() if walltime is None else wall_time_of(walltime, "walltime")

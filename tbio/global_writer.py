@@ -39,6 +39,7 @@ class GlobalSummaryWriter:
     """
 
     _one: ClassVar[GlobalSummaryWriter | None] = None
+    _making: ClassVar[Any] = threading.RLock()
 
     def __init__(
         self,
@@ -70,11 +71,11 @@ class GlobalSummaryWriter:
     @staticmethod
     def getSummaryWriter() -> GlobalSummaryWriter:
         """The writer of this program, made at the first call."""
-        if GlobalSummaryWriter._one is None:
-            GlobalSummaryWriter()
-        if GlobalSummaryWriter._one is None:
-            raise RuntimeError("another thread took the writer away")
-        return GlobalSummaryWriter._one
+        one = GlobalSummaryWriter._one
+        if one is None:
+            with GlobalSummaryWriter._making:  # of several threads, one makes it
+                one = GlobalSummaryWriter._one or GlobalSummaryWriter()
+        return one
 
     @property
     def file_writer(self) -> FileWriter | None:
@@ -111,22 +112,42 @@ class _Counters:
     """A counter for each name, in memory that forked processes share or copy."""
 
     def __init__(self, shared: bool) -> None:
-        self._lock: Any
+        self._among_processes: Any = contextlib.nullcontext()
         self._memory: Any
         if shared:
             import multiprocessing
 
-            self._lock = multiprocessing.Lock()
+            self._among_processes = multiprocessing.Lock()
             self._memory = mmap.mmap(-1, _COUNTERS * _SLOT.size)
         else:
-            self._lock = threading.Lock()
             self._memory = bytearray(_COUNTERS * _SLOT.size)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
+        self._among_threads = threading.RLock()
+        self._is_taken = False
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        if self._pid != os.getpid():  # a forked child: a thread that is not there may hold the lock
+            self._begin()
+        with self._among_threads:
+            if self._is_taken:  # by this thread, in whose middle a signal handler or finalizer logs
+                yield
+                return
+            self._is_taken = True
+            try:
+                with self._among_processes:
+                    yield
+            finally:
+                self._is_taken = False
 
     @contextlib.contextmanager
     def next(self, kind: str, tag: str) -> Iterator[int]:
         """The tag's next number, from 0: taken if the block ends well, and nobody else's before."""
         key = _key(f"{kind}/{text_of(tag, 'tag')}")
-        with self._lock:
+        with self._turn():
             for probe in range(_COUNTERS):
                 at = (key + probe) % _COUNTERS * _SLOT.size
                 known, count = _SLOT.unpack_from(self._memory, at)

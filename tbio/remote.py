@@ -189,7 +189,7 @@ class Receiver:
         self._on_post = on_post
         self._on_refusal = on_refusal
         self._on_error = on_error
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # who is told of a post may close
         self._writers: dict[str, SummaryWriter] = {}
         self._tags: set[tuple[str, str]] = set()
         self._closed = False

@@ -110,6 +110,7 @@ class RunWriter:
         self._on_error = on_error
         self._defaults = _Defaults()
         self._opening = threading.RLock()
+        _WRITERS.add(self)
         # The file of the run's own folder and what writes it: read as one, since another thread
         # may close the writer and open it anew at any moment.
         self._lane: tuple[EventFileWriter, Background]
@@ -433,15 +434,17 @@ class RunWriter:
             # Who closes it is there to say how it ended; the last exception may be an old one.
             self._ending.status = self._ending.status or "SUCCESS"
             # Not called as it is, which does nothing when the interpreter has begun to end.
-            found = self._finalizer.detach()
+            found, background = self._finalizer.detach(), self._background
+            # Before the end: what this very thread logs in the middle of it, by a signal handler or
+            # where a warning is shown, opens new files.
+            self.file_writer = self.all_writers = None
             try:
                 if found is not None:
                     _, finish, arguments, _ = found
                     finish(*arguments)
             finally:
-                self._dropped_before += self._background.dropped
-                self._background.dropped = 0
-                self.file_writer = self.all_writers = None
+                self._dropped_before += background.dropped
+                background.dropped = 0
 
     def __exit__(self, kind: object, *exception: object) -> None:
         if kind is not None:
@@ -486,12 +489,24 @@ class _Ending:
             self.wanted = False
             # An exception that nobody caught is kept there when the interpreter has printed it.
             status = self.status or ("FAILURE" if hasattr(sys, "last_value") else "SUCCESS")
-            try:
-                writer.put(_session_end, time.time(), status)
-            finally:  # also when put tells of a refusal before
-                writer.close()
-        else:
-            writer.close()
+            # Not by `put`, which waits for room: the thread may be in a callable of the user's that
+            # waits for the lock of who closes.
+            entry = writer.event_writer, _session_end, (time.time(), status), 0
+            writer.background.queue.append(entry)
+        writer.close()
+
+
+#: Those whose lock a forked child has to have anew: a thread that is not there may hold it.
+_WRITERS: weakref.WeakSet[RunWriter] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for writer in list(_WRITERS):
+        writer._opening = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def warn(words: str) -> None:

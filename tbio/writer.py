@@ -963,9 +963,13 @@ class SummaryWriter(RunWriter):
         self._add_layout(*layout.margin(tags, category, title))
 
     def _add_layout(self, more: Layout, note: str) -> None:
-        self._layout = layout.merge(self._layout, more)
-        part = Part("layout", layout.TAG, layout.metadata(), _encode_layout, (self._layout,))
-        self._put([part], 0, None, note=note)
+        with self._turn():
+            self._layout = layout.merge(self._layout, more)
+        whole = None
+        while whole is not self._layout:  # another thread has added to it, and may be in front
+            whole = self._layout
+            part = Part("layout", layout.TAG, layout.metadata(), _encode_layout, (whole,))
+            self._put([part], 0, None, note=note)
 
     # ---- hyperparameters
 
@@ -1001,12 +1005,17 @@ class SummaryWriter(RunWriter):
         )
 
     def _set_hparams(self, prepared: hparams.Hparams, **more: str) -> None:
-        if self._hparams is not None:
-            if not _equal(prepared, self._hparams):
-                what = "the hyperparameters were set before; TensorBoard reads the first ones only"
-                self._warn_once("hparams", what)
-            return
-        self._hparams = prepared
+        with self._turn():  # of several threads, one is the first
+            known = self._hparams
+            if known is None:
+                self._hparams = prepared
+        if known is None:
+            self._put_start(prepared, **more)
+        elif not _equal(prepared, known):
+            what = "the hyperparameters were set before; TensorBoard reads the first ones only"
+            self._warn_once("hparams", what)
+
+    def _put_start(self, prepared: hparams.Hparams, **more: str) -> None:
         start = hparams.encode_start(prepared, start_time=time.time(), **more)
         self._put([_ready(start)], 0, None)
         self._ending.wanted = True
@@ -1069,16 +1078,21 @@ class SummaryWriter(RunWriter):
             # Of the first experiment that it finds, TensorBoard shows the columns, and no others.
             for value in (experiment, start, end) if nested or domains else (start, end):
                 self._put([_ready(value)], 0, None, folder=folder)
-        elif self._hparams is None or _equal(prepared, self._hparams):
-            if domains and self._hparams is None:  # only an experiment can hold them
-                self._put([_ready(experiment)], 0, None)
-            self._set_hparams(prepared)
-            self._trials = max(self._trials, 1)
         else:
-            self._trials = max(self._trials, 1) + 1
-            folder = self._folder_of(f"hparams_{self._trials}")
-            for value in (start, end):
-                self._put([_ready(value)], 0, None, folder=folder)
+            with self._turn():  # of several threads, each gets a run of its own
+                known = self._hparams
+                if known is None:
+                    self._hparams = prepared
+                is_own = known is None or _equal(prepared, known)
+                self._trials = trial = max(self._trials, 1) + (not is_own)
+            if not is_own:
+                folder = self._folder_of(f"hparams_{trial}")
+                for value in (start, end):
+                    self._put([_ready(value)], 0, None, folder=folder)
+            elif known is None:
+                if domains:  # only an experiment can hold them
+                    self._put([_ready(experiment)], 0, None)
+                self._put_start(prepared)
         for part, note in metrics:
             self._put([part], global_step, now, folder=folder, note=note)
 

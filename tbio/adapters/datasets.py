@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from tbio.lock import Lock
 from tbio.writer import SummaryWriter
 
 
@@ -23,6 +24,7 @@ class DatasetRuns:
         self._log_dir = os.fspath(log_dir)
         self._options = options
         self._writers: dict[str, SummaryWriter] = {}
+        self._lock = Lock()
 
     def set_hparams(self, hparams: Any) -> None:
         """Say with which hyperparameters; see `tbio.SummaryWriter.set_hparams`."""
@@ -35,13 +37,16 @@ class DatasetRuns:
     def _writer(self, dataset: str) -> SummaryWriter:
         writer = self._writers.get(dataset)
         if writer is None:
-            folder = os.path.join(self._log_dir, dataset.replace("/", "_"))
-            writer = self._writers[dataset] = SummaryWriter(folder, **self._options)
+            with self._lock:
+                writer = self._writers.get(dataset)
+                if writer is None:
+                    folder = os.path.join(self._log_dir, dataset.replace("/", "_"))
+                    writer = self._writers[dataset] = SummaryWriter(folder, **self._options)
         return writer
 
     def close(self, *, failed: bool = False) -> None:
         """Write everything and close the files; more can be logged, into new ones."""
-        for writer in self._writers.values():
+        for writer in list(self._writers.values()):
             writer.__exit__(RuntimeError if failed else None)
 
     def __exit__(self, kind: object, *exception: object) -> None:

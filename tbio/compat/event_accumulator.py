@@ -322,8 +322,9 @@ class EventAccumulator:
         tag = value.tag
         if value.HasField("metadata") and tag not in self.summary_metadata:
             # A copy: a part of the event would keep all of it in memory.
-            metadata = self.summary_metadata[tag] = summary_pb2.SummaryMetadata()
+            metadata = summary_pb2.SummaryMetadata()
             metadata.CopyFrom(value.metadata)
+            self.summary_metadata[tag] = metadata  # complete: another thread may ask for it
             plugin = metadata.plugin_data
             if plugin.plugin_name:
                 self._plugin_to_tag_to_content.setdefault(plugin.plugin_name, {})[tag] = (
@@ -477,7 +478,7 @@ class EventAccumulator:
         """
         if plugin_name not in self._plugin_to_tag_to_content:
             raise KeyError(f"Plugin {plugin_name!r} could not be found.")
-        return self._plugin_to_tag_to_content[plugin_name]
+        return self._plugin_to_tag_to_content[plugin_name].copy()  # another thread may read on
 
     # ------------------------------------------------------------------ files beside the events
 

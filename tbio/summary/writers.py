@@ -146,14 +146,12 @@ class FileSummaryWriter(SummaryWriter):
 
     def flush(self) -> None:
         """See `SummaryWriter`."""
-        if not self._closed:
-            self._run.flush()
+        self._run.flush()
 
     def close(self) -> None:
         """See `SummaryWriter`."""
-        if not self._closed:
-            self._closed = True
-            self._run.close()
+        self._closed = True
+        self._run.close()  # also when another thread is about it: which is waited for
 
     @property
     def dropped(self) -> int:
