@@ -114,6 +114,21 @@ class Point(NamedTuple):
     nth: int
 
 
+class BlobPoints(NamedTuple):
+    """Where many values stand: a `Point` in each row.
+
+    Attributes:
+        steps, offsets, sizes, indexes: int64[n].
+        wall_times: float64[n].
+    """
+
+    steps: Longs
+    wall_times: npt.NDArray[np.float64]
+    offsets: Longs
+    sizes: Longs
+    indexes: Longs
+
+
 #: The sorts of problems, as `tbio.check` calls them: "value" contradicts its own description,
 #: "nothing" is a value that holds nothing, "clock_nan" a wall time that is no number.
 ProblemKind: TypeAlias = Literal["value", "nothing", "clock_nan"]
@@ -491,7 +506,7 @@ class FileColumns:
     # ------------------------------------------------------------------ many at once
 
     def add_events(self, count: int, first_time: float, latest_time: float) -> None:
-        """Count events whose values come by `add_scalars` and `add_blob`.
+        """Count events whose values come by `add_scalars` and `add_blobs`.
 
         Args:
             first_time: the wall time of the first of them, a number.
@@ -542,16 +557,21 @@ class FileColumns:
                 parts = [part if mask is None else part[mask] for part in places()]
                 column.add_places(*parts)
 
-    def add_blob(
-        self, tag: str, metadata: SummaryMetadata | None, field: str, point: Point
+    def add_blobs(
+        self,
+        tag: str,
+        metadata: SummaryMetadata | None,
+        field: str,
+        points: Callable[[], BlobPoints],
     ) -> bool:
-        """Take in a value that is no number, by its place.
+        """Take in values of a tag that are no numbers, by their places; all with the same metadata.
 
         Args:
-            field: the field of Summary.Value that holds it.
+            field: the field of Summary.Value that holds them.
+            points: gives what is to be kept of them.
 
         Returns:
-            Whether it could be taken: a tensor whose tag is one of scalars has to be looked into.
+            Whether they could be taken: a tensor whose tag is one of scalars has to be looked into.
         """
         if not self._meet(tag, metadata):
             return True
@@ -561,12 +581,20 @@ class FileColumns:
         if plugin is not None and plugins.kind_of(plugin) not in self._want.kinds:
             return True
         column = self._places_of(plugin, tag)
-        if self._want.steps is None or self._want.steps.wants(point.step):
-            column.add_point(point.step, point.wall_time, len(self.starts))
-            column.offsets.append(point.offset)
-            column.sizes.append(point.size)
-            column.indexes.append(point.nth)
+        found = points()
+        if self._want.steps is not None:
+            mask = self._want.steps.mask(found.steps)
+            found = BlobPoints._make(each[mask] for each in found)
+        if len(found.steps):
+            column.add_points(found.steps, found.wall_times, len(self.starts))
+            column.add_places(found.offsets, found.sizes, found.indexes)
         return True
+
+    def is_of_scalars(self, tag: str, metadata: Iterable[SummaryMetadata | None]) -> bool:
+        """Whether the metadata of a tag, those known or one of these, name the scalars."""
+        return self._plugin_of(tag) == plugins.SCALARS or any(
+            one is not None and one.plugin_data.plugin_name == plugins.SCALARS for one in metadata
+        )
 
     def add_value(self, point: Point, value: Summary.Value) -> None:
         """Take in one value of an event that was counted by `add_events`."""

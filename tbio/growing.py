@@ -24,7 +24,7 @@ def _empty(dtype: type[Any] | np.dtype[Any]) -> npt.NDArray[Any]:
 
 
 class Growing:
-    """An array that grows by half of itself when it is full, so that a value costs the same ever.
+    """An array that doubles when it is full, so that a value costs the same ever.
 
     What is there never changes: views of it stay valid while more is added.
 
@@ -98,6 +98,6 @@ class Growing:
 
     def _reserve(self, count: int) -> None:
         # Memory that was never touched is none: what is too much costs addresses only.
-        larger = np.empty(max(count, len(self._data) * 3 // 2, _LEAST), self._data.dtype)
+        larger = np.empty(max(count, 2 * len(self._data), _LEAST), self._data.dtype)
         larger[: self._count] = self._data[: self._count]
         self._data = larger

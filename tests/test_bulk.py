@@ -14,6 +14,7 @@ import os
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -30,8 +31,17 @@ from generated_logs import (
     Rhythm,
     damaged,
     damages,
+    double,
+    event_bytes,
+    integer,
     log_bytes,
+    metadata_bytes,
     record_logs,
+    single,
+    summary_bytes,
+    tensor_bytes,
+    value_bytes,
+    within,
 )
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -807,6 +817,60 @@ def test_blobs_are_passed_over(name: str) -> None:
     assert lane.counts["fast"] + lane.counts["guessed"] >= 3_900, dict(lane.counts)
     (places,) = columns.places.values()
     assert len(places) == 200
+
+
+#: What a value may hold that is no plain scalar, and what it may say of itself.
+_CONTENTS = {
+    "image": within(4, integer(1, 8), integer(2, 8), integer(3, 3), within(4, b"png")),
+    "histogram": within(5, double(1, 0.0), double(2, 1.0), double(3, 2.0)),
+    "vector": within(8, tensor_bytes(1, bytes(8), (2,))),
+    "words": within(8, integer(1, 7), within(2), within(8, b"words")),
+    "number": single(2, 0.5),
+    "number in a tensor": within(8, tensor_bytes(1, bytes(4))),
+}
+_DESCRIPTIONS = {
+    "": b"",
+    **{plugin: metadata_bytes(plugin) for plugin in ("scalars", "images", "histograms", "mine")},
+    "named": metadata_bytes("images", "shown"),
+}
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["a", "b", "c"]),
+            st.sampled_from(sorted(_CONTENTS)),
+            st.sampled_from(sorted(_DESCRIPTIONS)),
+            st.integers(1, 4),
+        ),
+        max_size=40,
+    ),
+    st.integers(1, 3),
+    st.sampled_from(
+        [QUIETLY, Wanted(kinds=frozenset({"scalars"})), Wanted(steps=StepRange(3, 20, 2))]
+    ),
+    BUFFERS,
+)
+def test_blobs_of_all_sorts(
+    values: list[tuple[str, str, str, int]], each: int, wanted: Wanted, buffer_bytes: int
+) -> None:
+    """In any order, under few tags: those that are taken in together stay in their order."""
+    messages = [
+        value_bytes(tag, _CONTENTS[content], _DESCRIPTIONS[described])
+        for tag, content, described, times in values
+        for _ in range(times)
+    ]
+    events = [
+        event_bytes(step, step + 0.5, summary_bytes(*messages[at : at + each]))
+        for step, at in enumerate(range(0, len(messages), each))
+    ]
+    columns = compare(
+        b"".join(map(encode_record, events)),
+        replace(wanted, on_damage="ignore"),
+        buffer_bytes=buffer_bytes,
+    )
+    assert columns.report.events == len(events)
 
 
 def test_blobs_larger_than_a_buffer() -> None:

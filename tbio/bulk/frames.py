@@ -106,6 +106,10 @@ class Past:
 class FrameFinder:
     """Finds frames; what it learns in one stretch serves for the next.
 
+    Attributes:
+        is_irregular: whether most records of the last stretch were followed one by one, in many
+            places at once.
+
     >>> from tbio.record import encode_record
     >>> buffer = Buffer(100)
     >>> data = encode_record(b"one") + encode_record(b"three") + encode_record(b"cut off")[:20]
@@ -117,6 +121,7 @@ class FrameFinder:
     def __init__(self) -> None:
         self._sizes: dict[bytes, int] = {}  # header -> bytes of its record
         self._headers: dict[int, bytes] = {}  # and back
+        self.is_irregular = False
         self._past = Past()
         self._guess = _FIRST_GUESS  # records; more after a guess that was right
         self._first: Longs = np.empty(0, np.int64)  # the first sizes of a file
@@ -130,7 +135,7 @@ class FrameFinder:
             fresh: whether it is the beginning of a file: it may be like the one before it.
         """
         found: list[Longs] = []
-        at, in_vain = begin, 0
+        at, in_vain, followed = begin, 0, 0
         if fresh and len(self._first) > _MANY_AT_ONCE:
             headers = self._headers_of(self._first)
             sizes, _ = self._follow(buffer, at, end, self._first, headers, 1)
@@ -158,6 +163,7 @@ class FrameFinder:
                 continue
             sizes = self._in_many_places(buffer, at, end)
             at = self._take(found, at, sizes)
+            followed += len(sizes)
             if len(sizes) >= _MANY:
                 continue
             sizes, needed = self._one_by_one(buffer, at, end, _MANY)
@@ -167,6 +173,7 @@ class FrameFinder:
         if fresh and found:
             self._first = np.concatenate(found)[:_REMEMBERED]
         offsets = np.empty(1 + sum(map(len, found)), np.int64)
+        self.is_irregular = 2 * followed > len(offsets)
         offsets[0] = begin
         if found:
             np.cumsum(np.concatenate(found), out=offsets[1:])

@@ -72,7 +72,8 @@ class Lane:
 
         Args:
             in_advance: whether another thread reads, frames and checks the next buffer of a large
-                file, about half of the work, while this one takes in what it has.
+                file, about half of the work, while this one takes in what it has; not of one in
+                whose records nothing repeats.
 
         Raises:
             DamageError, OSError: with ``on_damage="raise"``.
@@ -137,11 +138,11 @@ class Lane:
             self._apply()
             if stretch.is_last or stretch.is_broken:
                 return True
-            if self._in_advance and len(self._buffers) < 2:
+            # Where nothing repeats the work comes in small pieces: two threads would take longer.
+            in_advance = self._in_advance and not self._frames.is_irregular
+            if in_advance and len(self._buffers) < 2:
                 self._buffers.append(Buffer(self._buffer_bytes))
-            with (
-                ahead(stretches) if self._in_advance else contextlib.nullcontext(stretches) as rest
-            ):
+            with ahead(stretches) if in_advance else contextlib.nullcontext(stretches) as rest:
                 for buffer, stretch in rest:
                     self._applied.take(buffer, [stretch])
         return stretch.final is None or stretch.is_broken

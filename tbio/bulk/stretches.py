@@ -17,7 +17,7 @@ from tbio.bulk.buffer import Buffer, Longs
 from tbio.bulk.events import Events, events_of
 from tbio.bulk.layouts import Found, Layout, Layouts
 from tbio.bulk.rounds import Round, Rounds
-from tbio.columns import FileColumns, Point
+from tbio.columns import BlobPoints, FileColumns, Point
 from tbio.proto.summary_pb2 import Summary
 from tbio.record import FOOTER_BYTES, HEADER_BYTES, Record
 from tbio.record_file import Marks
@@ -118,6 +118,15 @@ class _PassedOver(NamedTuple):
     blob: Blob
     begin: int
     end: int
+
+
+def _first_row(one: _Run | list[_PassedOver]) -> int:
+    return one.row if isinstance(one, _Run) else one[0].row
+
+
+def _field_and_metadata(passed: _PassedOver) -> tuple[str, int]:
+    """The same for blobs that say the same of themselves; `Blobs` keeps what it has parsed."""
+    return passed.blob.field, id(passed.blob.metadata)
 
 
 class Stretches:
@@ -409,19 +418,54 @@ class _Taking:
             times = self._events.wall_times[part.begin : part.end]
             columns.add_events(count, float(times[0]), float(times.max()))
             columns.report.events += count
-            for run in runs:
-                self._take_blobs(part, run.row)
-                self._take_run(part.stretch, run)
-            self._take_blobs(part, len(self._events.value_events))
+            together: list[_Run | list[_PassedOver]] = [*runs, *self._blobs_of(part)]
+            if len(together) > len(runs):
+                together.sort(key=_first_row)  # as the tags are met
+            for one in together:
+                if isinstance(one, _Run):
+                    self._take_run(part.stretch, one)
+                elif not self._take_blobs(part.stretch, one):
+                    for passed in one:
+                        self._take_value(part.stretch, passed)
             columns.reader.advance(count, part.stretch.place(int(self._ends[part.end - 1])))
         if part.plain is not None:
             self._take_plain(part.stretch, part.plain)
 
-    def _take_blobs(self, part: _Part, row: int) -> None:
-        """Take the blobs of a part that come before a value."""
-        while self._next is not None and self._next.row < row and self._next.event < part.end:
-            self._take_blob(part.stretch, self._next)
+    def _blobs_of(self, part: _Part) -> list[list[_PassedOver]]:
+        """The blobs of a part, those together that follow each other in a tag and are alike.
+
+        No tag has both blobs and runs. Where it is one of scalars, each is by itself: what is amiss
+        with them is told in their order.
+        """
+        by_tag: dict[str, list[_PassedOver]] = {}
+        while self._next is not None and self._next.event < part.end:
+            by_tag.setdefault(self._next.blob.tag, []).append(self._next)
             self._next = next(self._passed, None)
+        found: list[list[_PassedOver]] = []
+        for tag, own in by_tag.items():
+            groups = [list(alike) for _, alike in itertools.groupby(own, _field_and_metadata)]
+            described = (group[0].blob.metadata for group in groups)
+            if part.stretch.columns.is_of_scalars(tag, described):
+                groups = [[one] for one in own]
+            found += groups
+        return found
+
+    def _take_blobs(self, stretch: Stretch, blobs: Sequence[_PassedOver]) -> bool:
+        """Take blobs of one tag that are alike, if they can be taken."""
+
+        def points() -> BlobPoints:
+            events = np.array([passed.event for passed in blobs], np.int64)
+            begins = self._begins[events]
+            return BlobPoints(
+                self._events.steps[events],
+                self._events.wall_times[events],
+                begins + stretch.place(0),
+                self._ends[events] - begins,
+                np.array([passed.nth for passed in blobs], np.int64),
+            )
+
+        blob = blobs[0].blob
+        return stretch.columns.add_blobs(blob.tag, blob.metadata, blob.field, points)
 
     def _take_run(self, stretch: Stretch, run: _Run) -> None:
         points = run.points
@@ -447,8 +491,9 @@ class _Taking:
             places if points.layout.is_tensor else None,
         )
 
-    def _take_blob(self, stretch: Stretch, passed: _PassedOver) -> None:
-        event, blob = passed.event, passed.blob
+    def _take_value(self, stretch: Stretch, passed: _PassedOver) -> None:
+        """Take what only seemed to be a blob: a tensor of a tag of scalars."""
+        event = passed.event
         begin = int(self._begins[event])
         point = Point(
             int(self._events.steps[event]),
@@ -457,9 +502,8 @@ class _Taking:
             int(self._ends[event]) - begin,
             passed.nth,
         )
-        if not stretch.columns.add_blob(blob.tag, blob.metadata, blob.field, point):
-            message = bytes(self._buffer.view[passed.begin : passed.end])
-            stretch.columns.add_value(point, Summary.Value.FromString(message))
+        message = bytes(self._buffer.view[passed.begin : passed.end])
+        stretch.columns.add_value(point, Summary.Value.FromString(message))
 
     def _take_plain(self, stretch: Stretch, event: int) -> None:
         begin, end = int(self._begins[event]), int(self._ends[event])
