@@ -124,7 +124,8 @@ class FrameFinder:
         self.is_irregular = False
         self._past = Past()
         self._guess = _FIRST_GUESS  # records; more after a guess that was right
-        self._first: Longs = np.empty(0, np.int64)  # the first sizes of a file
+        self._first: Longs = np.empty(0, np.int64)  # the first sizes of a file of many records
+        self._first_headers: _Headers = np.empty((0, 3), np.uint32)
 
     def find(self, buffer: Buffer, begin: int, end: int, fresh: bool = False) -> Frames:
         """The records that stand in the buffer from ``begin`` on, whole before ``end``.
@@ -136,9 +137,8 @@ class FrameFinder:
         """
         found: list[Longs] = []
         at, in_vain, followed = begin, 0, 0
-        if fresh and len(self._first) > _MANY_AT_ONCE:
-            headers = self._headers_of(self._first)
-            sizes, _ = self._follow(buffer, at, end, self._first, headers, 1)
+        if fresh and len(self._first):
+            sizes, _ = self._follow(buffer, at, end, self._first, self._first_headers, 1)
             at = self._take(found, at, sizes)
         while True:
             sizes, needed = self._one_by_one(buffer, at, end, _FEW)
@@ -170,14 +170,15 @@ class FrameFinder:
             at = self._take(found, at, sizes)
             if len(sizes) < _MANY:
                 break
-        if fresh and found:
-            self._first = np.concatenate(found)[:_REMEMBERED]
-        offsets = np.empty(1 + sum(map(len, found)), np.int64)
-        self.is_irregular = 2 * followed > len(offsets)
+        sizes = np.concatenate(found) if found else np.empty(0, np.int64)
+        if fresh and len(sizes) > _MANY_AT_ONCE and not _begins_alike(sizes, self._first):
+            self._first = sizes[:_REMEMBERED].copy()
+            self._first_headers = self._headers_of(self._first)
+        self.is_irregular = 2 * followed > len(sizes)
+        offsets = np.empty(1 + len(sizes), np.int64)
         offsets[0] = begin
-        if found:
-            np.cumsum(np.concatenate(found), out=offsets[1:])
-            offsets[1:] += begin
+        np.cumsum(sizes, out=offsets[1:])
+        offsets[1:] += begin
         return Frames(offsets, needed)
 
     def _take(self, found: list[Longs], at: int, sizes: Longs) -> int:
@@ -325,8 +326,15 @@ def _headers_among(buffer: Buffer, at: int, end: int) -> Longs:
     return found
 
 
+def _begins_alike(sizes: Longs, first: Longs) -> bool:
+    """Whether they begin with these, as far as any are remembered."""
+    return len(first) == min(len(sizes), _REMEMBERED) and bool((sizes[: len(first)] == first).all())
+
+
 def _round_and_round(numbers: npt.NDArray[Any], rounds: int) -> npt.NDArray[Any]:
     """The numbers so many times, one time behind the other."""
+    if rounds == 1:
+        return numbers
     return np.broadcast_to(numbers, (rounds, len(numbers))).reshape(-1)
 
 
