@@ -316,7 +316,10 @@ def _binned(
         np.floor_divide(steps, width), return_index=True, return_counts=True
     )
     with np.errstate(invalid="ignore", over="ignore"):
-        return bins * width, np.add.reduceat(values, begins) / counts
+        at = bins * width
+        if len(at) and at.dtype == np.int64 and at[0] > steps[0]:
+            at[0] = np.iinfo(np.int64).min  # where the first bin begins is beyond int64
+        return at, np.add.reduceat(values, begins) / counts
 
 
 def _multiples(steps: npt.NDArray[Any], width: float) -> npt.NDArray[Any]:

@@ -138,14 +138,23 @@ def grouped_by_hparams(runs: Mapping[str, RunLike], names: Sequence[str]) -> dic
     }
     owners = values | {run: values[session] for session, run in stands_for.items()}
     groups: dict[str, list[str]] = {}
+    names_of: dict[tuple[str, ...], str] = {}  # "1" is not 1, nor is "1,b=2" two values
     for run in runs:
         owner = next((above for above in _upwards(run) if above in owners), None)
         if owner is None or run in stands_for:
             continue
         group = ",".join(f"{name}={_plain(owners[owner].get(name))}" for name in names)
-        if run != owner:
-            group += f"/{run if owner == '.' else run[len(owner) + 1 :]}"
-        groups.setdefault(group, []).append(run)
+        below = "" if run == owner else run if owner == "." else run[len(owner) + 1 :]
+        if below:
+            group += f"/{below}"
+        key = (*(repr(owners[owner].get(name)) for name in names), below)
+        if key not in names_of:
+            count, base = 1, group
+            while group in groups:
+                count += 1
+                group = f"{base}~{count}"
+            names_of[key] = group
+        groups.setdefault(names_of[key], []).append(run)
     return groups
 
 

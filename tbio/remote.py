@@ -16,12 +16,14 @@ turned away; and a name never leads out of the log folder. It knows no passwords
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import socket
 import socketserver
 import threading
+import time
 import urllib.parse
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -43,6 +45,7 @@ MOST_TAGS = 1000
 _MOST_NAME = 200  # characters of a run or a tag
 _MOST_CONNECTIONS = 32
 _SECONDS = 10.0  # that a client may keep the server waiting
+_MOST_SECONDS = 30.0  # that a connection may take in all
 _MOST_DRAINED = 1 << 24
 
 _RUN = re.compile(r"[\w@+=-][\w.@+= -]*(/[\w@+=-][\w.@+= -]*)*")
@@ -269,8 +272,10 @@ class Receiver:
             raise _full(f"more than {MOST_TAGS} tags")
         if len({run for run, _ in self._tags | places}) > MOST_RUNS:
             raise _full(f"more than {MOST_RUNS} runs")
+        # All of them before anything is written: what cannot be taken whole is not taken.
+        writers = {run: self._writer(run) for run in sorted({run for run, _ in places})}
         for name, (run, tag) in placed.items():
-            writer = self._writer(f"{post.run}/{run}".lstrip("/"))
+            writer = writers[f"{post.run}/{run}".lstrip("/")]
             writer.add_scalar(tag, post.values[name], post.epoch, new_style=True)
         self._tags |= places
 
@@ -292,6 +297,7 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, host: str, port: int, receiver: Receiver) -> None:
         self.receiver = receiver
         self._free = threading.BoundedSemaphore(_MOST_CONNECTIONS)
+        self._ends: dict[Any, float] = {}  # connection -> when it has had its time
         if ":" in host:
             self.address_family = socket.AF_INET6
         super().__init__((host, port), _Handler)
@@ -302,16 +308,33 @@ class _Server(ThreadingHTTPServer):
         self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        if self._free.acquire(blocking=False):
-            super().process_request(request, client_address)
-        else:
+        if not self._free.acquire(blocking=False):
             self.shutdown_request(request)
+            return
+        self._ends[request] = time.monotonic() + _MOST_SECONDS
+        try:
+            super().process_request(request, client_address)
+        except RuntimeError:  # no thread can be had
+            self._done(request)
+            raise
+
+    def _done(self, request: Any) -> None:
+        del self._ends[request]
+        self._free.release()
+
+    def service_actions(self) -> None:
+        """End the connections of those who send a byte now and then, without end."""
+        now = time.monotonic()
+        for request, end in list(self._ends.items()):
+            if now > end:
+                with contextlib.suppress(OSError):
+                    request.shutdown(socket.SHUT_RD)  # as if no more came: it can be answered
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self._free.release()
+            self._done(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Clients come and go."""

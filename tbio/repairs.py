@@ -433,8 +433,13 @@ def _in_place(salvager: _Salvager, source: str, examples: int) -> Iterator[FileR
         yield _repair_file(salvager, path, examples)
         return
     failed: list[OSError] = []
+    logs = os.path.realpath(source)
     for folder, folders, names in os.walk(source, onerror=failed.append):
         folders.sort()
+        for path in (os.path.join(folder, name) for name in folders):
+            leads_out = os.path.islink(path) and not _is_inside(os.path.realpath(path), logs)
+            if leads_out and any(files for _, files in walk(path, is_event_file)):
+                yield FileRepair(path, "left", why="a link; repair what it leads to")
         for name in sorted(filter(is_event_file, names)):
             path = os.path.join(folder, name)
             if os.path.islink(path):
@@ -469,9 +474,10 @@ def _repair_file(salvager: _Salvager, path: str, examples: int) -> FileRepair:
             backup = backups.keep(path, "damaged")
             os.replace(new, path)
         finally:
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):
                 os.unlink(new)
-        backups.sync_folder(os.path.dirname(path))
+        with contextlib.suppress(OSError):  # it is done, if perhaps not on the disk yet
+            backups.sync_folder(os.path.dirname(path))
         kept = LocalFile(backup).state()
         if kept.identity == state.identity and kept != state:
             os.replace(backup, path)  # it grew in the last moment

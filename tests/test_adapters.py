@@ -130,7 +130,7 @@ def test_data_sets(tmp_path: Path) -> None:
     runs.log("../out", "loss", 0.25, 3)
     runs.close(failed=True)
     log = Log(tmp_path)
-    assert log.scalars() == {"train": {"loss": [(3, 0.5)]}, ".._out": {"loss": [(3, 0.25)]}}
+    assert log.scalars() == {"train": {"loss": [(3, 0.5)]}, "..%2fout": {"loss": [(3, 0.25)]}}
     assert log.sessions() == {".": Session({"a": 1}, "FAILURE")}
     assert len(list(tmp_path.rglob("*.x"))) == 3
 
@@ -151,3 +151,15 @@ def test_data_sets_on_the_hparams_page(tmp_path: Path) -> None:
         ("test", "loss"),
     }
     assert {row["hparams"]["rate"] for row in rows["sessionGroups"]} == {0.5, 0.25}
+
+
+def test_data_sets_stay_inside_and_apart(tmp_path: Path) -> None:
+    with contextlib.closing(DatasetRuns(tmp_path / "log")) as runs:
+        for at, name in enumerate(("..", ".", "a/b", "a_b", "")):
+            runs.log(name, "x", at, at)
+    assert os.listdir(tmp_path) == ["log"]
+    found = {
+        name: run.scalars["x"].values.tolist() for name, run in tbio.open(tmp_path / "log").items()
+    }
+    assert sorted(found.values()) == [[0.0], [1.0], [2.0], [3.0], [4.0]]
+    assert (found["."], found["a_b"]) == ([4.0], [3.0])

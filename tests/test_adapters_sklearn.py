@@ -153,3 +153,13 @@ def test_a_random_search_by_its_results(tmp_path: Path) -> None:
     assert [session.hparams for session in Log(tmp_path).sessions().values()] == (
         search.cv_results_["params"]
     )
+
+
+def test_a_loss_of_any_float(tmp_path: Path) -> None:
+    class Model:
+        loss_ = np.float32(0.5)
+
+    with tbio.SummaryWriter(tmp_path) as writer:
+        write_step(writer, Model(), 3)
+    (series,) = tbio.open(tmp_path)["."].scalars.values()
+    assert (series.tag, series.steps.tolist(), series.values.tolist()) == ("loss", [3], [0.5])

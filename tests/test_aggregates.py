@@ -281,3 +281,11 @@ def test_what_is_not_int64_or_float64() -> None:
 def test_wrong_arguments(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         align([(np.array([0, 10**12]), np.zeros(2))], **arguments)
+
+
+def test_the_first_bin_of_all_steps() -> None:
+    """It would begin below what int64 holds."""
+    steps = np.array([-(2**63), -(2**63) + 5])
+    found = align([(steps, np.array([1.0, 2.0]))], "bin", width=3)
+    assert found.at.tolist() == [-(2**63), -(2**63) + 5 - (-(2**63) + 5) % 3]
+    assert found.values.tolist() == [[1.0], [2.0]]

@@ -356,3 +356,29 @@ def test_a_progress_bar_on_a_terminal_only(tmp_path: Path) -> None:
     assert "exporting" in shown
     assert "3 rows of 3 runs written" in shown
     assert done.stdout == b""
+
+
+def test_the_standard_error_is_closed() -> None:
+    line = f"{sys.executable} -m tbio ls {GOLDEN} 2>&-"
+    done = subprocess.run(line, shell=True, capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert done.stdout == command("ls", GOLDEN).stdout
+
+
+def test_seconds_that_no_clock_takes() -> None:
+    done = command("tail", GOLDEN, "--poll", "1e300")
+    assert done.returncode == 2
+    assert "want seconds" in done.stderr
+
+
+@pytest.mark.parametrize("suffix", ["sqlite", "duckdb", "xlsx", "csv", "npz", "parquet"])
+def test_a_full_disk_is_told_of_in_a_line(suffix: str, tmp_path: Path) -> None:
+    with SummaryWriter(tmp_path / "log") as writer:
+        for step in range(20_000):
+            writer.add_scalar("loss", step**0.5, step)
+    line = f"ulimit -f 16; {sys.executable} -m tbio export {tmp_path}/log {tmp_path}/out.{suffix}"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("tbio: ")
+    assert os.listdir(tmp_path) == ["log"]

@@ -286,3 +286,26 @@ def test_a_new_file_has_the_usual_permissions(tmp_path: Path) -> None:
     with replacing(tmp_path / "new.csv") as file:
         file.write(b"x")
     assert (tmp_path / "new.csv").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_replacement_that_fails_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*paths: object) -> None:
+        raise OSError(28, os.strerror(28))
+
+    (tmp_path / "a.csv").write_text("before")
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(OSError, match="No space"), replacing(tmp_path / "a.csv") as file:
+        file.write(b"new")
+    assert os.listdir(tmp_path) == ["a.csv"]
+    assert (tmp_path / "a.csv").read_text() == "before"
+
+
+def test_the_longest_name_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / ("\u00e9" * 126 + "abc")
+    assert len(os.fsencode(path.name)) == 255
+    with replacing(path) as file:
+        file.write(b"new")
+    assert path.read_bytes() == b"new"
+    assert os.listdir(tmp_path) == [path.name]

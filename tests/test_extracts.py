@@ -8,6 +8,7 @@ import json
 import os
 import wave
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -16,7 +17,7 @@ from google.protobuf import text_format
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 
 import tbio
-from tbio import EventFileWriter, SummaryWriter
+from tbio import EventFileWriter, SummaryWriter, extracts
 from tbio.cli import main
 from tbio.extracts.names import Folders, folder_of
 from tbio.proto.event_pb2 import Event
@@ -263,3 +264,40 @@ def test_the_command_says_what_was_skipped(
     said = capsys.readouterr().err
     assert "skipped" in said
     assert "\x1b" not in said
+
+
+def test_a_full_disk_leaves_no_piece_of_a_file(
+    logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And is an error, also where an embedding is being written."""
+    suffix = ""
+    refused = 0
+
+    class File(io.FileIO):
+        def write(self, data: Any, /) -> int:
+            nonlocal refused
+            if suffix and str(self.name).endswith(suffix):
+                refused += 1
+                super().write(bytes(data)[:3])
+                raise OSError(28, os.strerror(28))
+            return super().write(data)
+
+    monkeypatch.setattr(extracts, "open", lambda path, mode: File(path, mode), raising=False)
+    for number, suffix in enumerate((".tsv", ".png")):
+        out = tmp_path / f"out{number}"
+        with pytest.raises(OSError, match="No space"):
+            tbio.extract(tbio.open(logs), out)
+        assert not list(out.rglob(f"*{suffix}"))
+    assert refused == 2
+
+
+def test_tags_that_are_called_as_files_are(tmp_path: Path) -> None:
+    picture = np.zeros((3, 2, 2), np.uint8)
+    with SummaryWriter(tmp_path / "logs" / "index.csv") as writer:
+        for tag in ("a", "a/10.png", "/" * 3000, "b/" * 40):
+            writer.add_image(tag, picture, 10)
+    report = tbio.extract(tbio.open(tmp_path / "logs"), tmp_path / "out")
+    assert report.skipped == []
+    assert len({one.path for one in report.files}) == 4
+    assert all((tmp_path / "out" / one.path).is_file() for one in report.files)
+    assert (tmp_path / "out" / "index.csv").is_file()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -59,3 +60,21 @@ def test_of_several_sessions_below_a_run_nobody_can_tell_whose_it_is() -> None:
     }
     groups = grouped_by_hparams(runs, ["n"])
     assert groups == {"n=1": ["t/1700000001.5", "u"], "n=2": ["t/1700000002.5"]}
+
+
+def test_values_that_are_written_alike_are_not_equal() -> None:
+    def group(*values: dict[str, Any], names: Sequence[str] = "x") -> dict[str, list[str]]:
+        runs = {f"r{at}": FakeRun(started(one)) for at, one in enumerate(values)}
+        return grouped_by_hparams(runs, list(names))
+
+    assert group({"x": 1.0}, {"x": "1"}, {"x": True}, {"x": "True"}, {"x": 1.0}) == {
+        "x=1": ["r0", "r4"],
+        "x=1~2": ["r1"],
+        "x=True": ["r2"],
+        "x=True~2": ["r3"],
+    }
+    assert group({"x": "1,y=2", "y": "3"}, {"x": "1", "y": "2,y=3"}, names="xy") == {
+        "x=1,y=2,y=3": ["r0"],
+        "x=1,y=2,y=3~2": ["r1"],
+    }
+    assert group({"x": "none"}, {"y": 1.0}) == {"x=none": ["r0"], "x=none~2": ["r1"]}

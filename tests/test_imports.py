@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 from raw_log import events_in
 from tensorboard_readers import by_event_accumulator, by_plugin_accumulator, by_rustboard
@@ -695,6 +697,132 @@ def test_what_is_nothing_of_the_sort(tmp_path: Path, name: str, content: str, wo
     (tmp_path / "b.csv").write_text("step,a\n1,2\n")
     with pytest.raises(FileExistsError):
         import_logs(tmp_path / "b.csv", tmp_path)
+
+
+def test_files_of_a_folder_whose_names_begin_alike(tmp_path: Path) -> None:
+    for name, content in {
+        "run.lr0.1.csv": "step,loss\n0,1\n",
+        "run.lr0.2.csv": "step,loss\n0,2\n",
+        "log.csv": "step,loss\n0,3\n",
+        "log.jsonl": '{"step": 0, "loss": 4}',
+        "other.csv": "step,loss\n0,5\n",
+    }.items():
+        (tmp_path / "in").mkdir(exist_ok=True)
+        (tmp_path / "in" / name).write_text(content)
+    import_logs(tmp_path / "in", tmp_path / "logs")
+    assert {run: tags["loss"] for run, tags in shown(tmp_path / "logs").items()} == {
+        "run.lr0.1.csv": [(0, 0.0, 1.0)],
+        "run.lr0.2.csv": [(0, 0.0, 2.0)],
+        "log.csv": [(0, 0.0, 3.0)],
+        "log.jsonl": [(0, 0.0, 4.0)],
+        "other": [(0, 0.0, 5.0)],
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "loss", "what"),
+    [
+        (
+            "a.jsonl",
+            '{"step": 1, "loss": 1, "a": {"b": 1}, "a/b": 2}\n{"step": 2, "loss": 2}\n',
+            [(2, 0.0, 2.0)],
+            "a row with two cells of the name 'a/b'",
+        ),
+        (
+            "a.json",
+            '{"log_history": [{"step": 1, "loss": 1}, {"step": 99999999999999999999, "n": "x"}]}',
+            None,
+            "train/n: a step beyond int64",
+        ),
+    ],
+)
+def test_one_odd_row_leaves_the_others(
+    tmp_path: Path, name: str, content: str, loss: Any, what: str
+) -> None:
+    points, report = imported(tmp_path, name, content)
+    (tags,) = points.values()
+    assert tags.get("loss", tags.get("train/loss")) == (loss or [(1, 0.0, 1.0)])
+    assert [one.what for one in report.skipped] == [what]
+
+
+def test_rows_that_lack_the_column_of_steps(tmp_path: Path) -> None:
+    lines = '{"s": 1, "loss": 2}\n{"loss": 3}\n{"s": 2, "loss": 4}\n'
+    points, report = imported(tmp_path, "a.jsonl", lines, step="s")
+    assert points == {".": {"loss": [(1, 0.0, 2.0), (2, 0.0, 4.0)]}}
+    assert len(report.skipped) == 1
+    assert not report.complete
+
+
+def test_names_that_no_file_system_or_encoding_takes(tmp_path: Path) -> None:
+    long = "\u6f22" * 150
+    points, _ = imported(tmp_path, "a.csv", f"run,step,tag,value\n{long},0,x,1\nok,0,x,2\n")
+    assert sorted(run[:2] for run in points) == ["ok", "\u6f22\u6f22"]
+    path = tmp_path / "b.json"
+    path.write_text('{"\\ud800x": [1, 2], "loss": [1]}')
+    import_logs(path, tmp_path / "half")
+    assert {tag: len(found) for tag, found in shown(tmp_path / "half")["."].items()} == {
+        "\\ud800x": 2,
+        "loss": 1,
+    }
+
+
+def test_parquet_with_a_column_twice(tmp_path: Path) -> None:
+    columns = [pyarrow.array([1, 2]), pyarrow.array([1.0, 2.0]), pyarrow.array([8.0, 9.0])]
+    table = pyarrow.table(columns, names=["step", "loss", "loss"])
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(ValueError, match=r"a\.parquet.*'loss' is there twice"):
+        import_logs(tmp_path / "a.parquet", tmp_path / "logs")
+
+
+def test_databases_that_are_damaged_or_have_no_values(tmp_path: Path) -> None:
+    (tmp_path / "a.db").write_bytes(b"SQLite format 3\0" + b"\xff" * 4000)
+    with pytest.raises(ValueError, match=r"a\.db"):
+        import_logs(tmp_path / "a.db", tmp_path / "logs")
+    base = sqlite3.connect(tmp_path / "b.db")
+    base.executescript(
+        """
+        CREATE TABLE experiments (experiment_id, name);
+        CREATE TABLE runs (run_uuid, name, status, start_time, end_time, lifecycle_stage,
+            experiment_id);
+        CREATE TABLE metrics (key, value, timestamp, run_uuid, step, is_nan);
+        CREATE TABLE params (key, value, run_uuid);
+        CREATE TABLE tags (key, value, run_uuid);
+        INSERT INTO experiments VALUES (1, 'exp');
+        INSERT INTO runs VALUES ('abc', 'first', 'FINISHED', 1, 2, 'active', 1);
+        INSERT INTO metrics VALUES ('loss', 0.5, 1000, 'abc', 1, 0);
+        INSERT INTO metrics VALUES ('loss', NULL, 1000, 'abc', 2, 0);
+        INSERT INTO metrics VALUES ('loss', 'words', 1000, 'abc', 3, 0);
+        INSERT INTO tags VALUES ('team', NULL, 'abc');
+        """
+    )
+    base.commit()
+    base.close()
+    report = import_logs(tmp_path / "b.db", tmp_path / "logs")
+    assert shown(tmp_path / "logs") == {"exp/first": {"loss": [(1, 1.0, 0.5)]}}
+    assert len(report.skipped) == 2
+
+
+def test_a_failure_in_the_end_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.csv").write_text("run,step,tag,value\nx,0,t,1\ny,0,t,1\nz/w,0,t,1\n")
+    replace, calls = os.replace, 0
+
+    def fail(*paths: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise OSError(28, os.strerror(28))
+        replace(*paths)
+
+    monkeypatch.setattr(os, "replace", fail)
+    (tmp_path / "empty").mkdir()
+    for name in ("new", "empty"):
+        calls = 0
+        with pytest.raises(OSError, match="No space"):
+            import_logs(tmp_path / "a.csv", tmp_path / name)
+    assert sorted(os.listdir(tmp_path)) == ["a.csv", "empty"]
+    assert os.listdir(tmp_path / "empty") == []
 
 
 # ------------------------------------------------------------------ the command

@@ -198,6 +198,18 @@ def test_gradients_are_what_the_training_goes_by(backend: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+def test_a_training_does_not_notice_that_it_is_logged(backend: str, tmp_path: Path) -> None:
+    silent, logged = fitted(backend, "unnoticed", tmp_path)
+    assert logged == silent
+    train = tbio.open(tmp_path)["train"]
+    assert train.scalars["epoch_3"].values.tolist() == [1.5] * 3
+    assert {"words_out", "words/embeddings_grad", "words/embeddings/histogram"} <= {
+        tag.rpartition("functional/")[2] for tag in train.histograms
+    }
+    assert len(train.embeddings) == 3
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_models_and_trainings_of_all_kinds(backend: str, tmp_path: Path) -> None:
     warned = fitted(backend, "odd", tmp_path)
     # of what was wrong each thing is told once, and the rest is logged

@@ -20,6 +20,7 @@ from tbio.errors import WriteFailedError
 from tbio.keras.callback import Hooks
 from tbio.keras.embeddings import Embeddings
 from tbio.keras.frequency import UpdateFrequency, batch_range
+from tbio.keras.names import numbered
 from tbio.keras.runs import Runs
 from tbio.keras.words import Labels, labels
 
@@ -604,3 +605,17 @@ def test_without_keras(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(AttributeError, match="no attribute 'Tensorboard'"):
         tbio.keras.Tensorboard  # noqa: B018
     assert dir(tbio.keras) == tbio.keras.__all__
+
+
+def test_numbers_lead_to_no_other_name() -> None:
+    objects = [[name] for name in ("x", "x", "x_2", "x", "x_2")]
+    found = [name for name, _ in numbered(objects, lambda one: str(one[0]))]
+    assert len(set(found)) == 5
+    assert (found[0], found[2]) == ("x", "x_2")
+
+
+def test_labels_of_a_table_with_an_index(tmp_path: Path) -> None:
+    (tmp_path / "words.tsv").write_text("\tword\tcount\n0\tthe\t5\n1\ta\t3\n")
+    found, note = labels(tmp_path / "words.tsv", 2, "")
+    assert note == ""
+    assert found == Labels([("0", "the", "5"), ("1", "a", "3")], ["<0>", "word", "count"])

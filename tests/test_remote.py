@@ -399,3 +399,54 @@ def test_what_remote_monitor_posts(as_json: bool, tmp_path: Path) -> None:
             logs = {name: np.float32(value) for name, value in epoch.items() if name != "epoch"}
             monitor.on_epoch_end(int(epoch["epoch"]), logs)
     assert scalars(tmp_path) == {(f"run/{run}", tag): v for (run, tag), v in SHOWN.items()}
+
+
+def test_clients_that_send_a_byte_now_and_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They have their time, and no more; those who come meanwhile wait for nobody then."""
+    monkeypatch.setattr(remote, "_MOST_CONNECTIONS", 2)
+    monkeypatch.setattr(remote, "_MOST_SECONDS", 1.0)
+    stop = threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            connection.sendall(f"POST {PATH} HTTP/1.1\r\nHost: x\r\n".encode())
+            while not stop.wait(0.2):
+                connection.sendall(b"x")
+
+    with serving(tmp_path) as receiver:
+        slow = [socket.create_connection(("127.0.0.1", receiver.port)) for _ in range(2)]
+        threads = [threading.Thread(target=drip, args=(one,), daemon=True) for one in slow]
+        for thread in threads:
+            thread.start()
+        ends = time.monotonic() + 30
+        answer = 0
+        while answer != 200:
+            assert time.monotonic() < ends, "nobody else gets through"
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                answer, _ = request(receiver, json.dumps(EPOCHS[0]))
+            time.sleep(0.05)
+        stop.set()
+        for thread, connection in zip(threads, slow, strict=True):
+            thread.join()
+            connection.close()
+
+
+def test_what_cannot_be_taken_whole_is_not_taken(tmp_path: Path) -> None:
+    (tmp_path / "validation").write_text("no folder")
+    with serving(tmp_path) as receiver:
+        assert request(receiver, json.dumps(EPOCHS[0]))[0] == 500
+        assert receiver.posts == 0
+        (tmp_path / "validation").unlink()
+        assert request(receiver, json.dumps(EPOCHS[0]))[0] == 200
+    assert scalars(tmp_path) == {at: found[:1] for at, found in SHOWN.items()}
+
+
+def test_who_is_told_may_close(tmp_path: Path) -> None:
+    def told(post: Post) -> None:
+        receiver.close()
+
+    with Receiver(tmp_path, port=0, on_post=told) as receiver:
+        receiver.receive(PATH, json.dumps(EPOCHS[0]).encode(), "application/json")
+    assert scalars(tmp_path) == {at: found[:1] for at, found in SHOWN.items()}

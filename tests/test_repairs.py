@@ -560,3 +560,17 @@ def test_sound_files_of_the_corpus_are_copied_byte_for_byte(corpus: Path, tmp_pa
     report = tbio.repair(corpus / "peers", out)
     assert tree(out) == tree(corpus / "peers")
     assert report.complete
+
+
+def test_in_place_a_run_outside_is_told_of(logs: Path, tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / NAME).write_bytes(SOUND[0])
+    (logs / "linked").symlink_to(tmp_path / "outside")
+    (logs / "inside").symlink_to(logs / "a")
+    files = by_name(tbio.repair(logs, in_place=True), logs)
+    assert (files["linked"].outcome, files["linked"].why) == (
+        "left",
+        "a link; repair what it leads to",
+    )
+    assert "inside" not in files
+    assert (tmp_path / "outside" / NAME).read_bytes() == SOUND[0]

@@ -482,6 +482,8 @@ def test_record_if(tmp_path: Path, writer: summary.SummaryWriter) -> None:
                 assert summary.scalar("a", 9)
             with summary.record_if(lambda: False):
                 assert not summary.should_record_summaries()
+            with summary.record_if(None), summary.record_if(lambda: None):  # as TensorFlow 2.21
+                assert summary.should_record_summaries()
         assert summary.scalar("a", 10)
     assert len(asked) == 5
     assert [value for _, _, value in points(tmp_path)] == [0, 2, 9, 10]

@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from tbio.lock import Lock
+from tbio.projector.writing import folder_name
 from tbio.writer import SummaryWriter
 
 
@@ -40,7 +41,8 @@ class DatasetRuns:
             with self._lock:
                 writer = self._writers.get(dataset)
                 if writer is None:
-                    folder = os.path.join(self._log_dir, dataset.replace("/", "_"))
+                    inside = folder_name(dataset) if dataset else ""
+                    folder = os.path.join(self._log_dir, inside)
                     writer = self._writers[dataset] = SummaryWriter(folder, **self._options)
         return writer
 

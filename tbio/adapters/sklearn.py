@@ -59,7 +59,7 @@ def write_step(writer: SummaryWriter, model: Any, step: int, **data: tuple[Any, 
         writer.add_scalar(f"{name}/score", model.score(x, y), step)
     steps = getattr(model, "steps", None)
     last = steps[-1][1] if steps else model
-    if isinstance(loss := getattr(last, "loss_", None), (int, float)):
+    if isinstance(loss := getattr(last, "loss_", None), (int, float, np.floating)):
         writer.add_scalar("loss", loss, step)
     for name in _WEIGHTS:
         weights = getattr(last, name, None)

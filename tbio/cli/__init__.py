@@ -97,6 +97,8 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line; its exit code."""
+    if sys.stderr is None:  # it was closed; words must not get to the standard output instead
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a name that a terminal cannot show ends nothing
             stream.reconfigure(errors="backslashreplace")

@@ -89,7 +89,8 @@ def _port(text: str) -> int:
 def _tell(post: Post) -> None:
     numbers = ", ".join(f"{name} {value:g}" for name, value in post.values.items())
     name = f"{post.run}: " if post.run else ""
-    source.say(f"{name}epoch {post.epoch}: {numbers or 'no numbers'}")
+    with suppress(OSError):  # nobody may read it any more; the post is taken all the same
+        source.say(f"{name}epoch {post.epoch}: {numbers or 'no numbers'}")
 
 
 class _Refusals:
@@ -101,4 +102,5 @@ class _Refusals:
     def __call__(self, words: str) -> None:
         if words not in self._told and len(self._told) < _MOST_REFUSALS:
             self._told.add(words)
-            source.say(f"not taken: {words}")
+            with suppress(OSError):
+                source.say(f"not taken: {words}")

@@ -13,6 +13,7 @@ import datetime
 import json
 import math
 import os
+import threading
 import time
 from typing import Any
 
@@ -62,7 +63,7 @@ def _seconds(text: str) -> float:
         seconds = float(text)
     except ValueError:
         seconds = -1.0
-    if not 0 <= seconds < math.inf:
+    if not 0 <= seconds <= threading.TIMEOUT_MAX:  # what time.sleep takes
         raise argparse.ArgumentTypeError(f"want seconds, 0 or more, got {text!r}")
     return seconds
 

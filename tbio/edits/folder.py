@@ -178,7 +178,8 @@ class Folder:
             os.unlink(path)
         with contextlib.suppress(OSError):
             while (path := os.path.dirname(path)) != self._root:
-                os.rmdir(path)
+                with contextlib.suppress(FileNotFoundError):
+                    os.rmdir(path)
 
     def link(self, found: Found, folder: str, to: str | None) -> FileEdit:
         """Make a link within the folder anew, as far as what it leads to was taken along."""

@@ -21,13 +21,13 @@ from tbio.edits.runs import NewRun, Runs
 from tbio.edits.survey import Snapshot, Survey, Surveyor
 from tbio.edits.tree import Found, tree
 from tbio.errors import NotFoundError, RunNotFoundError, TagNotFoundError
-from tbio.event_file import StoredEvent
+from tbio.event_file import StoredEvent, is_event_file
 from tbio.findings import Finding, Findings
 from tbio.projector.config import CONFIG_NAME
 from tbio.record import encode_record
 from tbio.record_file import FileReport, Unverified
 from tbio.selection import Pattern, Selection, matcher
-from tbio.storage import LocalFile, read_bytes
+from tbio.storage import LocalFile, read_bytes, walk
 
 _NO_EVENTS = "not a single event in it"
 _ALIVE = "it is being written"
@@ -328,7 +328,8 @@ class Job:
                     FileEdit(one.file.name, "left", why="a link; edit what it leads to"), None, None
                 )
                 for one in self._found
-                if (one.link or one.why) and "tfevents" in one.name
+                if (one.link or one.why)
+                and ("tfevents" in one.name or (one.why and _has_events(one.file.name)))
             ]
             waiting += self._prepared_configs()
             return self._report([replacement.carried_out() for replacement in waiting])
@@ -375,7 +376,7 @@ class Job:
     def _prepared_configs(self) -> Iterator[_Replacement]:
         for path, content in self._configs.items():
             new = backups.beside(path, "editing")
-            with _synced(new, path) as out:
+            with _synced(new, path) as out, writing():
                 out.write(content)
             done = FileEdit(path, "edited", (path,))
             yield _Replacement(done, Snapshot(LocalFile(path)), new)
@@ -442,7 +443,8 @@ class _Replacement:
                 os.unlink(path)
             else:
                 os.replace(self._new, path)
-            backups.sync_folder(os.path.dirname(path))
+            with contextlib.suppress(OSError):  # it is done, if perhaps not on the disk yet
+                backups.sync_folder(os.path.dirname(path))
             kept = LocalFile(backup).state()
             if kept.identity == taken.identity and kept.size != taken.size:
                 os.replace(backup, path)  # it grew in the last moment
@@ -486,9 +488,18 @@ def _synced(new: str, original: str) -> Iterator[IO[bytes]]:
             out.flush()
             backups.take_after(original, new)
             os.fsync(out.fileno())
-    finally:
+            out.close()
+    except BaseException:
         with contextlib.suppress(OSError):
             out.close()
+        with contextlib.suppress(OSError):
+            os.unlink(new)
+        raise
+
+
+def _has_events(path: str) -> bool:
+    """Whether there are event files in what a link leads to."""
+    return os.path.isdir(path) and any(files for _, files in walk(path, is_event_file))
 
 
 def _is_same_file(path: str, new: str) -> bool:

@@ -26,10 +26,13 @@ def write(sources: Sequence[TableSource], file: IO[bytes], report: ExportReport)
     require("pyarrow")
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "tables.duckdb")
-        with duckdb.connect(path) as connection:
-            for source in sources:
-                _write(connection, source, report)
-            report.check_rows()
+        try:
+            with duckdb.connect(path) as connection:
+                for source in sources:
+                    _write(connection, source, report)
+                report.check_rows()
+        except duckdb.Error as error:  # such as a full disk
+            raise OSError(f"{tempfile.gettempdir()}: DuckDB: {error}") from error
         with open(path, "rb") as database:
             shutil.copyfileobj(database, file)
 

@@ -85,6 +85,8 @@ def _plain(one: npt.NDArray[Any], table: str, name: str) -> npt.NDArray[Any]:
     if data.dtype.kind in "biufcU":
         return data
     texts = ["" if text is None else text for text in texts_of(one.astype(object)) or ()]
+    # NumPy takes a NUL at the end of a text for no part of it.
+    texts = [f"{text[:-1]}\\x00" if text.endswith("\0") else text for text in texts]
     longest = max(map(len, texts), default=0)
     if longest * len(texts) > _MOST_CHARACTERS:
         raise TbioError(

@@ -37,19 +37,21 @@ def replacing(destination: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         return
     path = os.path.realpath(path)
     folder, name = os.path.split(path)
-    temporary = os.path.join(folder, f".{name}.{os.getpid()}.{time.time_ns()}.part")
+    short = os.fsdecode(os.fsencode(name)[:150])  # a name may be 255 bytes long
+    temporary = os.path.join(folder, f".{short}.{os.getpid()}.{time.time_ns()}.part")
     try:
         file = open(temporary, "xb")  # noqa: SIM115
     except OSError as error:
         error.filename = path  # the name that the user knows
         raise
-    with file:
-        try:
+    try:
+        with file:
             yield file
             file.flush()
             with contextlib.suppress(FileNotFoundError):
                 os.chmod(temporary, stat.S_IMODE(os.stat(path).st_mode))
-        except BaseException:
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
             os.unlink(temporary)
-            raise
-    os.replace(temporary, path)
+        raise

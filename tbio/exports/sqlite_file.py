@@ -32,7 +32,7 @@ def write(sources: Sequence[TableSource], file: IO[bytes], report: ExportReport)
     Raises:
         ValueError: more columns than SQLite takes, 2000 as a rule.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _refusals():
         path = os.path.join(folder, "tables.sqlite")
         with contextlib.closing(sqlite3.connect(path)) as database:
             # It has no reader before it is complete.
@@ -47,6 +47,15 @@ def write(sources: Sequence[TableSource], file: IO[bytes], report: ExportReport)
             database.commit()
         with open(path, "rb") as whole:
             shutil.copyfileobj(whole, file)
+
+
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    """An error of the database, such as a full disk, as one of the system."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise OSError(f"{tempfile.gettempdir()}: SQLite: {error}") from error
 
 
 def _write_points(database: sqlite3.Connection, source: Points, report: ExportReport) -> None:

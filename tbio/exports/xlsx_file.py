@@ -6,6 +6,8 @@ import importlib
 import io
 import math
 import re
+import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
@@ -49,7 +51,11 @@ def write(sources: Sequence[TableSource], file: IO[bytes], report: ExportReport)
             book.create_sheet()
         book.save(io.BytesIO())  # it would leave its scratch files open otherwise
         raise
-    book.save(file)
+    # openpyxl goes on writing when it is collected, and complains, where a file refuses.
+    with tempfile.TemporaryFile() as whole:
+        book.save(whole)
+        whole.seek(0)
+        shutil.copyfileobj(whole, file)
 
 
 def _write(book: Any, source: TableSource, report: ExportReport) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -195,22 +196,35 @@ def _write_embeddings(
         if not wanted(tag):
             continue
         folder = folders.of(run, "embeddings", tag)
-        try:
-            for name, content in of_embedding(embedding):
-                path = f"{folder}/{name}.{content.suffix}"
-                _write(root, path, content)
-                size = len(content.data)
-                report.files.append(Extracted(run, "embeddings", tag, None, None, 0, path, size))
-        except (DecodeError, OSError) as error:
-            what = error.what if isinstance(error, DecodeError) else str(error)
-            report.skipped.append(Skipped(run, "embeddings", tag, None, what))
+        contents = of_embedding(embedding)
+        while True:
+            try:  # what the logs refuse; an error of the destination passes through
+                found_one = next(contents, None)
+            except (DecodeError, OSError) as error:
+                what = error.what if isinstance(error, DecodeError) else str(error)
+                report.skipped.append(Skipped(run, "embeddings", tag, None, what))
+                break
+            if found_one is None:
+                break
+            name, content = found_one
+            path = f"{folder}/{name}.{content.suffix}"
+            _write(root, path, content)
+            size = len(content.data)
+            report.files.append(Extracted(run, "embeddings", tag, None, None, 0, path, size))
 
 
 def _write(root: Path, path: str, content: Content) -> None:
     target = root / path
     target.parent.mkdir(parents=True, exist_ok=True)
-    with open(target, "xb") as file:
-        file.write(content.data)
+    try:
+        with open(target, "xb") as file:
+            file.write(content.data)
+    except FileExistsError:
+        raise
+    except BaseException:
+        with contextlib.suppress(OSError):
+            target.unlink()
+        raise
 
 
 def _write_index(root: Path, files: list[Extracted]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 #: Characters of a part of a path; a name may be 255 bytes long on most file systems.
 _LONGEST = 60
@@ -13,6 +14,10 @@ _DEVICES = frozenset(
     ["con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))]
 )
 _HASH_DIGITS = 8
+#: What a file may be called that stands beside folders: 10.png, tensor.tsv, index.csv.
+_FILE = re.compile(r"(-?\d+.*|tensor|metadata|sprite|index)\.[a-z]\w*", re.IGNORECASE)
+#: Parts of a path; paths may be 4096 bytes long.
+_MOST_PARTS = 12
 
 
 def folder_of(name: str) -> str:
@@ -37,7 +42,11 @@ def folder_of(name: str) -> str:
         plain = plain[:_LONGEST].rstrip(" .")
         if plain.split(".")[0].strip().lower() in _DEVICES:
             plain = f"_{plain}"
+        if _FILE.fullmatch(plain):
+            plain = f"_{plain}"
         parts.append(plain if plain == part and plain else f"{plain}~{mark}")
+    if len(parts) > _MOST_PARTS:
+        parts[_MOST_PARTS - 1 :] = [f"~{mark}"]
     return "/".join(parts)
 
 

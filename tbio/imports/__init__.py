@@ -24,6 +24,7 @@ from __future__ import annotations
 import math
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -187,14 +188,18 @@ def _files_in(folder: str, format: Format | None) -> list[_Source]:
                 by_folder.setdefault(relative, []).append((name, known))
     if states:
         return [_Source(path, "json", run) for run, (_, path) in sorted(states.items())]
-    found = []
+    found: list[tuple[_Source, str]] = []
     for relative, files in by_folder.items():
         for name, known in files:
             stem = name[: name.index(".", 1)] if "." in name[1:] else name
             run = relative if len(files) == 1 else f"{relative}/{stem}"
-            run = run.removeprefix("./")
-            found.append(_Source(os.path.join(folder, relative, name), known, run or "."))
-    return found
+            path = os.path.join(folder, relative, name)
+            found.append((_Source(path, known, run.removeprefix("./")), f"{relative}/{name}"))
+    counts = Counter(one.run for one, _ in found)
+    for one, name in found:
+        if counts[one.run] > 1:  # run.1.csv and run.2.csv, log.csv and log.json: two runs
+            one.run = name.removeprefix("./")
+    return [one for one, _ in found]
 
 
 def _training(folder: str) -> tuple[str, float]:
@@ -258,7 +263,7 @@ class _Job:
         elif form == "trainer_state":
             json_files.add_trainer_state(data, target, source.run, path)
         elif form == "rows":
-            json_files.add_rows(data, self._rows(source))
+            json_files.add_rows(data, self._rows(source), target, path)
         elif form == "series":
             json_files.add_series(data, target, source.run, _stem(path), path)
         else:

@@ -15,7 +15,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
-from tbio.imports.rows import NoNumberError, Rows, flattened, number_of, step_of, wall_time_of
+from tbio.imports.rows import NoNumberError, Rows, flat, number_of, step_of, wall_time_of
 from tbio.imports.table_files import opened
 from tbio.imports.target import Target
 
@@ -115,10 +115,15 @@ def _trainer_tag(name: str) -> str:
     return f"train/{name}"
 
 
-def add_rows(data: Any, rows: Rows) -> None:
+def add_rows(data: Any, rows: Rows, target: Target, path: str) -> None:
     """A list of objects."""
     for place, row in enumerate(data):
-        rows.add(dict(flattened(row)), f"[{place}]")
+        try:
+            cells = flat(row)
+        except ValueError as error:
+            target.skip(path, f"a row with {error}", is_damage=True, where=f"[{place}]")
+            continue
+        rows.add(cells, f"[{place}]")
 
 
 def add_series(data: Any, target: Target, run: str, tag: str, path: str) -> None:

@@ -13,6 +13,7 @@ hyperparameters: what reads as a number or a bool is one. The tags that a user h
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
 import sys
@@ -68,9 +69,12 @@ def is_database(path: str) -> bool:
     with open(path, "rb") as file:
         if file.read(16) != b"SQLite format 3\0":
             return False
-    with _connected(path) as base:
-        query = "SELECT count(*) FROM sqlite_master WHERE name IN ('runs', 'metrics', 'params')"
-        return bool(base.execute(query).fetchone()[0] == 3)
+    try:
+        with _connected(path) as base:
+            query = "SELECT count(*) FROM sqlite_master WHERE name IN ('runs', 'metrics', 'params')"
+            return bool(base.execute(query).fetchone()[0] == 3)
+    except sqlite3.Error as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def _begin(target: Target, run: _MlflowRun, source: str) -> str:
@@ -196,7 +200,7 @@ class _Folder:
 
 def _seconds(milliseconds: Any) -> float:
     is_number = isinstance(milliseconds, (int, float)) and not isinstance(milliseconds, bool)
-    return milliseconds / 1000 if is_number else 0.0
+    return milliseconds / 1000 if is_number and math.isfinite(milliseconds) else 0.0
 
 
 # ------------------------------------------------------------------ SQLite
@@ -251,11 +255,19 @@ def _add_stored(base: sqlite3.Connection, run: _MlflowRun, path: str, target: Ta
         "ORDER BY key, timestamp, step"
     )
     for key, value, time, step, is_nan in base.execute(query, (run.id,)):
-        if is_nan:
-            value = float("nan")
-        elif abs(value) == _LARGEST:
+        try:
+            value = float("nan") if is_nan else number_of(value)
+            step = step_of(step)
+        except NoNumberError as error:
+            target.skip(path, f"run {run.id}, {key!r}: {error}", is_damage=True)
+            continue
+        if value is None:
+            target.skip(path, f"run {run.id}, {key!r}: no value", is_damage=True)
+            continue
+        if abs(value) == _LARGEST:
             value = float("inf") if value > 0 else float("-inf")
         target.scalar(name, key, step, value, _seconds(time))
     params = dict(base.execute("SELECT key, value FROM params WHERE run_uuid = ?", (run.id,)))
-    tags = dict(base.execute("SELECT key, value FROM tags WHERE run_uuid = ?", (run.id,)))
+    query = "SELECT key, value FROM tags WHERE run_uuid = ? AND value IS NOT NULL"
+    tags = {key: str(value) for key, value in base.execute(query, (run.id,))}
     _finish(target, name, run, params, tags)

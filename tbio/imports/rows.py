@@ -99,7 +99,7 @@ class Rows:
                 what = f"a row without a step: {roles.step} is {error}"
                 self._target.skip(self._source, what, is_damage=True, where=where)
                 return
-        time = self._time_of(row[roles.time], where) if roles.time is not None else None
+        time = self._time_of(row.get(roles.time), where) if roles.time is not None else None
         if roles.value is not None:
             tag = self._tag if roles.tag is None else str(row[roles.tag] or "")
             self._add(run, tag, step, row[roles.value], time, where)
@@ -144,7 +144,8 @@ class Rows:
         return _Roles(run, None, None, step, time, rest)
 
     def _named(self, column: str | None, columns: tuple[str, ...]) -> str | None:
-        if column is not None and column not in columns:
+        # Of rows with columns of their own (JSON lines) some may lack it: rows without a step.
+        if column is not None and column not in columns and not self._roles:
             raise ColumnNotFoundError(column, columns, self._source)
         return column
 
@@ -168,6 +169,20 @@ def flattened(row: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
             yield from flattened(value, f"{prefix}{key}/")
         else:
             yield f"{prefix}{key}", value
+
+
+def flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The same as a dict.
+
+    Raises:
+        ValueError: two cells of one name.
+    """
+    cells: dict[str, Any] = {}
+    for name, cell in flattened(row):
+        if name in cells:
+            raise ValueError(f"two cells of the name {name!r}")
+        cells[name] = cell
+    return cells
 
 
 def number_of(cell: Any) -> float | None:

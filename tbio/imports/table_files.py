@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 from tbio.extras import require
-from tbio.imports.rows import Rows, flattened
+from tbio.imports.rows import Rows, flat
 from tbio.imports.target import Target
 
 #: A cell may be as long as a text that somebody logged.
@@ -88,7 +88,12 @@ def _add_object(line: str, rows: Rows, target: Target, path: str, where: str) ->
     if not isinstance(row, dict):
         target.skip(path, "a line that is no JSON object", is_damage=True, where=where)
         return
-    rows.add(dict(flattened(row)), where)
+    try:
+        cells = flat(row)
+    except ValueError as error:
+        target.skip(path, f"a row with {error}", is_damage=True, where=where)
+        return
+    rows.add(cells, where)
 
 
 def add_parquet(path: str, rows: Rows) -> None:
@@ -102,9 +107,17 @@ def add_parquet(path: str, rows: Rows) -> None:
     parquet = _parquet()
     try:
         with parquet.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            if len(set(names)) < len(names):
+                twice = next(name for name in names if names.count(name) > 1)
+                raise ValueError(f"the column {twice!r} is there twice")
             for number, row in enumerate(_parquet_rows(file)):
                 rows.add(row, f"row {number}")
-    except require("pyarrow").ArrowInvalid as error:
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise ValueError(f"{path}: {str(error).strip()}") from error
+    except (ValueError, OverflowError, require("pyarrow").ArrowException) as error:
         raise ValueError(f"{path}: {error}") from error
 
 

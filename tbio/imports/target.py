@@ -29,6 +29,8 @@ from tbio.tag_book import TagBook
 _INT64 = range(-(1 << 63), 1 << 63)
 #: Bytes and points of one run, and of all runs together, that wait to be written.
 _RUN_WAITS, _ALL_WAIT = 1 << 13, 1 << 18
+#: Bytes of a folder's name; file systems take 255, and a number may come behind.
+_LONGEST = 200
 _STRANGE = re.compile(r'[\0-\x1f\x7f<>:"\\|?*]')
 
 
@@ -62,6 +64,7 @@ class Target:
             not os.path.isdir(self._root) or os.listdir(self._root)
         ):
             raise FileExistsError(errno.EEXIST, "want a new or empty folder", destination)
+        self._is_new = not os.path.lexists(self._root)
         self._double = double_precision
         self._runs: dict[str, _Run] = {}
         self._folders: set[str] = set()
@@ -93,11 +96,8 @@ class Target:
     def scalar(self, run: str, tag: str, step: int, value: float, wall_time: float | None) -> None:
         """A point of a run that was begun; the step within int64, the value any number."""
         one = self._runs[run]
-        if not tag:
-            self.skip(one.told.source, "a value without a name")
-            return
-        if step not in _INT64:
-            self.skip(one.told.source, f"{tag}: a step beyond int64", where=f"step {step}")
+        tag = _unicode(tag)
+        if not self._takes(one, tag, step):
             return
         time = _time(wall_time)
         one.told.scalars += 1
@@ -120,6 +120,16 @@ class Target:
             for each in self._runs.values():
                 self._write_entries(each)
 
+    def _takes(self, one: _Run, tag: str, step: int) -> bool:
+        """Whether a point has a name and a step that an event file can hold; else it is told of."""
+        if not tag:
+            self.skip(one.told.source, "a value without a name")
+        elif step not in _INT64:
+            self.skip(one.told.source, f"{tag}: a step beyond int64", where=f"step {step}")
+        else:
+            return True
+        return False
+
     def _encoded(self, tag: str, value: float) -> Summary.Value:
         encoded = scalar.encode(tag, value, exact=self._double)
         if self._double:
@@ -128,9 +138,12 @@ class Target:
 
     def text(self, run: str, tag: str, step: int, words: str, wall_time: float | None) -> None:
         """A text of a run that was begun."""
+        one = self._runs[run]
+        tag = _unicode(tag)
+        if not self._takes(one, tag, step):
+            return
         value = text.encode(tag, text.prepare(words.encode("utf-8", "backslashreplace")))
         value.metadata.CopyFrom(text.metadata())
-        one = self._runs[run]
         one.told.texts += 1
         one.told.timed += wall_time is not None
         one.tags.add(tag)
@@ -141,7 +154,7 @@ class Target:
         one = self._runs[run]
         try:
             prepared = hparams.prepare(values)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             self.skip(one.told.source, f"hyperparameters: {error}", is_damage=True)
             return
         if prepared:
@@ -206,9 +219,9 @@ class Target:
             one.told.tags = len(one.tags)
             if one.is_open:
                 name = f"events.out.tfevents.{max(int(one.begun or 0), 0):010d}.{WRITER_NAME}"
-                one.told.path = os.path.join(one.folder, name)
-                os.replace(self._part(one), one.told.path)
-                one.is_open = False
+                path = os.path.join(one.folder, name)
+                os.replace(self._part(one), path)
+                one.told.path, one.is_open = path, False
         return ImportReport(
             format,
             tuple(sorted((one.told for one in self._runs.values()), key=lambda run: run.name)),
@@ -219,16 +232,22 @@ class Target:
     def discard(self) -> None:
         """Remove what is not complete."""
         for one in self._runs.values():
-            if one.is_open:
+            if one.is_open or one.told.path:
                 with contextlib.suppress(OSError):
-                    os.unlink(self._part(one))
-                folder = one.folder
-                with contextlib.suppress(OSError):
-                    while folder != self._root:
-                        os.rmdir(folder)
-                        folder = os.path.dirname(folder)
-        with contextlib.suppress(OSError):
-            os.rmdir(self._root)
+                    os.unlink(one.told.path or self._part(one))
+            folder = one.folder
+            with contextlib.suppress(OSError):
+                while folder != self._root:
+                    os.rmdir(folder)
+                    folder = os.path.dirname(folder)
+        if self._is_new:
+            with contextlib.suppress(OSError):
+                os.rmdir(self._root)
+
+
+def _unicode(tag: str) -> str:
+    """A name without halves of surrogate pairs, which JSON may have: written as they are there."""
+    return tag if tag.isascii() else tag.encode("utf-8", "backslashreplace").decode()
 
 
 def _time(wall_time: float | None) -> float:
@@ -248,5 +267,6 @@ def _safe(run: str) -> str:
     if run in ("", "."):
         return "."
     name = run.encode("utf-8", "backslashreplace").decode()
-    parts = [_STRANGE.sub("_", part)[:200] for part in name.split("/")]
+    parts = [_STRANGE.sub("_", part) for part in name.split("/")]
+    parts = [part.encode()[:_LONGEST].decode(errors="ignore") for part in parts]
     return "/".join("_" if part.strip(". ") == "" else part for part in parts)

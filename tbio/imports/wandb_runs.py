@@ -24,6 +24,7 @@ the hyperparameters of ``files/config.yaml``.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -100,6 +101,10 @@ class _Importer:
         name = display_name or self.run.id
         if self.target.has(name):
             name = f"{name}-{self.run.id}"
+        if self.target.has(name):  # a run that was resumed has several folders
+            name = next(
+                new for n in itertools.count(2) if not self.target.has(new := f"{name}-{n}")
+            )
         self.name = name
         self.target.begin(name, self.source)
 

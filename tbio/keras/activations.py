@@ -39,13 +39,16 @@ class Activations:
             if layer.name in layers if layers is not None else wanted:
                 with contextlib.suppress(AttributeError, ValueError):
                     outputs = keras.tree.flatten(layer.output)
-                    keras.Model(inputs, outputs)  # fails where they are another model's
+                    # Fails where they are another model's. Named, since Keras counts those that are
+                    # not, and the user's next model would have another name.
+                    keras.Model(inputs, outputs, name=model.name)
                     found[layer.name] = outputs
         self.names = list(found)
         self._counts = [len(outputs) for outputs in found.values()]
         if not found:
             raise ValueError(f"{model.name}: no layer whose output can be had")
-        self._model = keras.Model(inputs, [one for outputs in found.values() for one in outputs])
+        wanted_outputs = [one for outputs in found.values() for one in outputs]
+        self._model = keras.Model(inputs, wanted_outputs, name=model.name)
 
     def of(self, data: Any, batch_size: int) -> Iterator[tuple[str, list[Any]]]:
         """Each layer with its outputs, as arrays with a row for each sample."""

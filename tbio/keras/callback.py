@@ -13,6 +13,7 @@ from tbio.background import OnError
 from tbio.extras import require
 from tbio.keras import images, names, outline, profiling
 from tbio.keras.activations import Activations
+from tbio.keras.apart import apart
 from tbio.keras.embeddings import Embeddings, checked
 from tbio.keras.frequency import Unit, UpdateFrequency, batch_range, count
 from tbio.keras.gradients import Gradients, can_derive
@@ -244,7 +245,8 @@ class Hooks:
         if self._profiled is None or self._stop_profile is not None:
             return
         first, last = self._profiled
-        if first <= self._batches + 1 <= last:
+        at_once = int(getattr(self._known, "steps_per_execution", None) or 1)
+        if first <= self._batches + at_once and self._batches < last:
             with self._runs.sparing("profile_batch"):
                 folder = self._runs.path(TRAIN)
                 os.makedirs(folder, exist_ok=True)
@@ -298,7 +300,7 @@ class Hooks:
             return
         places: dict[str, dict[str, Any]] = {TRAIN: {}, VALIDATION: {}}
         for name, value in logs.items():
-            run, tag = names.epoch_place(name)
+            run, tag = names.epoch_place(str(name))
             places[run][tag] = value
         with self._runs.sparing("no learning rate"):
             places[TRAIN].update(self._learning_rates())
@@ -332,7 +334,7 @@ class Hooks:
     def _log_histograms(
         self, what: str, by_tag: Callable[[], Iterator[tuple[str, Any]]], epoch: int
     ) -> None:
-        with self._runs.sparing(f"no {what}"):
+        with self._runs.sparing(f"no {what}"), apart():
             for tag, values in by_tag():
                 self._runs.writer(TRAIN).add_histogram(tag, values, epoch, new_style=True)
 
@@ -350,7 +352,7 @@ class Hooks:
                 yield names.tag_of(tag), output
 
     def _log_embeddings(self, epoch: int) -> None:
-        with self._runs.sparing("no embeddings"):
+        with self._runs.sparing("no embeddings"), apart():
             model = self.model
             if self._embeddings is None:
                 self._embeddings = self._embeddings_of(model)
@@ -358,9 +360,10 @@ class Hooks:
                 if note:
                     self._runs.warn_once(f"the embedding {layer!r}: {note}")
                 cells, header = labels or (None, None)
-                self._runs.writer(TRAIN).add_embedding(
-                    points, cells, global_step=epoch, tag=layer, metadata_header=header
-                )
+                with self._runs.sparing(f"no embedding {layer!r}"):
+                    self._runs.writer(TRAIN).add_embedding(
+                        points, cells, global_step=epoch, tag=layer, metadata_header=header
+                    )
 
     # ---- the rest
 

@@ -77,7 +77,7 @@ class Embeddings:
                         f"the layer {name!r} has no embedding; with embeddings_data its outputs "
                         "are shown"
                     )
-                yield name, value_of(table)
+                yield name, value_of(_rows(self._layers[name], table))
             return
         if self._activations is None:
             activations = Activations(self._model, self._names)
@@ -99,6 +99,16 @@ def _layers(model: Any) -> Iterator[Any]:
     for layer in inside:
         yield layer
         yield from _layers(layer)
+
+
+def _rows(layer: Any, table: Any) -> Any:
+    """The points of an embedding: of a quantized one, the table has integers and needs scales."""
+    if not getattr(layer, "quantization_mode", None):
+        return table
+    import keras
+
+    rows = layer(keras.ops.arange(layer.input_dim, dtype="int32"))
+    return keras.ops.stop_gradient(rows)
 
 
 def _is_embedding(layer: Any) -> bool:

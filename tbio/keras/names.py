@@ -42,12 +42,12 @@ def numbered(objects: Iterable[Any], name_of: Callable[[Any], str]) -> Iterator[
     >>> list(numbered([first, second, first], lambda one: "x"))
     [('x', ['a']), ('x_2', ['b'])]
     """
-    seen: set[int] = set()
+    named = [(name_of(one), one) for one in {id(one): one for one in objects}.values()]
+    taken = {name for name, _ in named}  # a number must not lead to the name of another
     times: dict[str, int] = {}
-    for one in objects:
-        if id(one) in seen:
-            continue
-        seen.add(id(one))
-        name = name_of(one)
-        number = times[name] = times.get(name, 0) + 1
+    for name, one in named:
+        number = times.get(name, 0) + 1
+        while number > 1 and f"{name}_{number}" in taken:
+            number += 1
+        times[name] = number
         yield name if number == 1 else f"{name}_{number}", one

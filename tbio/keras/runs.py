@@ -30,13 +30,14 @@ class Runs:
         if not (callable(on_error) or on_error in ("warn", "raise")):
             raise ValueError(f'on_error: want "warn", "raise" or a callable, got {on_error!r}')
         self.log_dir = os.fspath(log_dir)
+        self._base = os.path.abspath(self.log_dir)  # whatever the working folder becomes
         self._on_error = on_error
         self._writers: dict[str, SummaryWriter] = {}
         self._warned: set[str] = set()
 
     def path(self, run: str) -> str:
         """The folder of a run."""
-        return os.path.join(self.log_dir, run)
+        return os.path.join(self._base, run)
 
     def writer(self, run: str) -> SummaryWriter:
         """The writer of a run.

@@ -101,7 +101,10 @@ def labels(metadata: Any, rows: int, folder: str) -> tuple[Labels, str]:
         columns = tsv.labels(_content(metadata, folder))
         found = len(next(iter(columns.values())))
         cells: list[Any] = list(zip(*columns.values(), strict=True))
-        header: list[str] | None = list(columns)
+        # The first name is blank in what pandas writes of a table with an index.
+        header: list[str] | None = [
+            name if name.strip() else f"<{place}>" for place, name in enumerate(columns)
+        ]
         if len(columns) == 1:
             cells, header = [cell for (cell,) in cells], None
         missing: list[Any] = [f"<{row}>" for row in range(found, rows)]

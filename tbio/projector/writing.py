@@ -271,7 +271,7 @@ def write(folder: str | os.PathLike[str], tag: str, step: int, embedding: Prepar
     }
     """
     at_step = str(step).zfill(5)
-    inside = f"{at_step}/{_folder_name(tag)}"
+    inside = f"{at_step}/{folder_name(tag)}"
     target = os.path.join(folder, *inside.split("/"))
     os.makedirs(target, exist_ok=True)
 
@@ -319,10 +319,10 @@ def _may_be_text(raw: bytes) -> bool:
 _NOT_IN_NAMES = re.compile(r'[%/\\<>:"|?*\x00-\x1f\x7f]')
 
 
-def _folder_name(tag: str) -> str:
+def folder_name(tag: str) -> str:
     """A folder for a tag: as torch's, but one that every system takes, and never a step up.
 
-    >>> _folder_name("a/b%"), _folder_name(".."), _folder_name("")
+    >>> folder_name("a/b%"), folder_name(".."), folder_name("")
     ('a%2fb%25', '.%2e', '%')
     """
     name = _NOT_IN_NAMES.sub(lambda found: f"%{ord(found[0]):02x}", tag)

@@ -70,7 +70,8 @@ def recorder() -> FileSummaryWriter | None:
 
 
 def _holds(condition: Any) -> bool:
-    return bool(condition() if callable(condition) else condition)
+    found = condition() if callable(condition) else condition
+    return found is None or bool(found)  # None is no condition, to TensorFlow
 
 
 def get_step() -> Any:
