@@ -20,7 +20,6 @@ from raw_log import steps_by_file, steps_in
 import tbio
 from tbio import GlobalSummaryWriter, SummaryWriter, background, summary, summary_protos
 from tbio.adapters.datasets import DatasetRuns
-from tbio.compat.event_accumulator import EventAccumulator
 from tbio.file_writer import FileWriter
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
@@ -394,15 +393,3 @@ def test_steps_of_one_thread_are_not_those_of_another(tmp_path: Path) -> None:
     writer.add_summary(summary_protos.scalar("y", 1.0))
     writer.close()
     assert steps_in(tmp_path) == {"x": [9], "y": [0]}
-
-
-def test_contents_of_plugins_stay_as_they_were_given(tmp_path: Path) -> None:
-    with SummaryWriter(tmp_path) as writer:
-        writer.add_text("a", "words", 0)
-    accumulator = EventAccumulator(str(tmp_path))
-    accumulator.Reload()
-    before = accumulator.PluginTagToContent("text")
-    with SummaryWriter(tmp_path) as writer:
-        writer.add_text("b", "words", 0)
-    accumulator.Reload()
-    assert (sorted(before), sorted(accumulator.PluginTagToContent("text"))) == (["a"], ["a", "b"])

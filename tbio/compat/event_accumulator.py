@@ -478,7 +478,7 @@ class EventAccumulator:
         """
         if plugin_name not in self._plugin_to_tag_to_content:
             raise KeyError(f"Plugin {plugin_name!r} could not be found.")
-        return self._plugin_to_tag_to_content[plugin_name].copy()  # another thread may read on
+        return self._plugin_to_tag_to_content[plugin_name]
 
     # ------------------------------------------------------------------ files beside the events
 
