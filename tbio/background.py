@@ -129,7 +129,8 @@ class Background:
     def _begin(self) -> None:
         self.queue.clear()
         self._held = 0  # bytes of arrays in the queue, about: threads may miscount
-        self._lock = threading.RLock()  # of whoever does the work
+        # Of whoever does the work. `threading.Condition`, too, asks one whose it is.
+        self._lock: Any = threading.RLock()
         self._wake = _Signal()
         self._requests: deque[_Request] = deque()
         self._closed = False  # nothing more is to be put
@@ -225,7 +226,9 @@ class Background:
 
     def _is_at_work(self) -> bool:
         """Whether there is a thread, other than this one, that will do what is asked of it."""
-        if self.is_here or sys.is_finalizing():
+        # Who has the lock is a signal handler in the middle of a call that took it: the thread
+        # would wait for him.
+        if self.is_here or self._lock._is_owned() or sys.is_finalizing():
             return False
         return bool(self._at_work) or time.monotonic() < self._started_at + _START_SECONDS
 

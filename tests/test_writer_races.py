@@ -132,6 +132,28 @@ def test_a_signal_in_the_middle_of_close(tmp_path: Path, disk: Disk) -> None:
     assert len(steps_by_file(tmp_path)) == 2
 
 
+def test_a_signal_while_the_thread_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its handler runs where the lock is held, and waits for the thread, which wants it."""
+    start = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        if thread.name == "tbio":
+            writer.add_scalar("signal", 1, 1)
+            writer.flush()
+            found.append(steps_in(tmp_path, torn=True))
+
+    found: list[dict[str, list[int]]] = []
+    writer = SummaryWriter(tmp_path)
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    ended(in_thread(lambda: writer.add_scalar("x", 0, 0)))
+    writer.close()
+    assert found == [{"x": [0], "signal": [1]}]
+    assert steps_in(tmp_path) == found[0]
+
+
 def test_a_full_queue_is_closed_while_the_disks_refusal_is_logged(
     tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
