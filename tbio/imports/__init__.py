@@ -263,7 +263,7 @@ class _Job:
         elif form == "trainer_state":
             json_files.add_trainer_state(data, target, source.run, path)
         elif form == "rows":
-            json_files.add_rows(data, self._rows(source), target, path)
+            json_files.add_rows(data, self._rows(source))
         elif form == "series":
             json_files.add_series(data, target, source.run, _stem(path), path)
         else:

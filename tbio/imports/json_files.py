@@ -15,7 +15,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
-from tbio.imports.rows import NoNumberError, Rows, flat, number_of, step_of, wall_time_of
+from tbio.imports.rows import NoNumberError, Rows, number_of, step_of, wall_time_of
 from tbio.imports.table_files import opened
 from tbio.imports.target import Target
 
@@ -115,15 +115,10 @@ def _trainer_tag(name: str) -> str:
     return f"train/{name}"
 
 
-def add_rows(data: Any, rows: Rows, target: Target, path: str) -> None:
+def add_rows(data: Any, rows: Rows) -> None:
     """A list of objects."""
     for place, row in enumerate(data):
-        try:
-            cells = flat(row)
-        except ValueError as error:
-            target.skip(path, f"a row with {error}", is_damage=True, where=f"[{place}]")
-            continue
-        rows.add(cells, f"[{place}]")
+        rows.add_nested(row, f"[{place}]")
 
 
 def add_series(data: Any, target: Target, run: str, tag: str, path: str) -> None:

@@ -78,6 +78,16 @@ class Rows:
         self._numbers: Counter[str] = Counter()
         self._steps_in: str | None = None  # the column, once one was met
 
+    def add_nested(self, row: Mapping[str, Any], where: str) -> None:
+        """A row whose cells may be objects: ``{"a": {"b": 1}}`` has a cell ``a/b``."""
+        try:
+            cells = flat(row)
+        except ValueError as error:
+            what = f"a row with {error}"
+            self._target.skip(self._source, what, is_damage=True, where=where)
+            return
+        self.add(cells, where)
+
     def add(self, row: Mapping[str, Any], where: str) -> None:
         """Take in a row: column -> cell; ``where`` tells where it stands."""
         columns = tuple(row)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 from tbio.extras import require
-from tbio.imports.rows import Rows, flat
+from tbio.imports.rows import Rows
 from tbio.imports.target import Target
 
 #: A cell may be as long as a text that somebody logged.
@@ -88,12 +88,7 @@ def _add_object(line: str, rows: Rows, target: Target, path: str, where: str) ->
     if not isinstance(row, dict):
         target.skip(path, "a line that is no JSON object", is_damage=True, where=where)
         return
-    try:
-        cells = flat(row)
-    except ValueError as error:
-        target.skip(path, f"a row with {error}", is_damage=True, where=where)
-        return
-    rows.add(cells, where)
+    rows.add_nested(row, where)
 
 
 def add_parquet(path: str, rows: Rows) -> None:
