@@ -89,8 +89,12 @@ def _port(text: str) -> int:
 def _tell(post: Post) -> None:
     numbers = ", ".join(f"{name} {value:g}" for name, value in post.values.items())
     name = f"{post.run}: " if post.run else ""
-    with suppress(OSError):  # nobody may read it any more; the post is taken all the same
-        source.say(f"{name}epoch {post.epoch}: {numbers or 'no numbers'}")
+    _say(f"{name}epoch {post.epoch}: {numbers or 'no numbers'}")
+
+
+def _say(words: str) -> None:
+    with suppress(OSError):  # nobody may read it any more; posts are taken all the same
+        source.say(words)
 
 
 class _Refusals:
@@ -102,5 +106,4 @@ class _Refusals:
     def __call__(self, words: str) -> None:
         if words not in self._told and len(self._told) < _MOST_REFUSALS:
             self._told.add(words)
-            with suppress(OSError):
-                source.say(f"not taken: {words}")
+            _say(f"not taken: {words}")

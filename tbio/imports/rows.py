@@ -81,7 +81,7 @@ class Rows:
     def add_nested(self, row: Mapping[str, Any], where: str) -> None:
         """A row whose cells may be objects: ``{"a": {"b": 1}}`` has a cell ``a/b``."""
         try:
-            cells = flat(row)
+            cells = _flat(row)
         except ValueError as error:
             what = f"a row with {error}"
             self._target.skip(self._source, what, is_damage=True, where=where)
@@ -181,8 +181,8 @@ def flattened(row: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
             yield f"{prefix}{key}", value
 
 
-def flat(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The same as a dict.
+def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The cells of `flattened` by their names.
 
     Raises:
         ValueError: two cells of one name.
